@@ -1,0 +1,59 @@
+"""What can go wrong, never which HTTP status it gets: `routes/errors.py` decides that, once."""
+
+from collections.abc import Mapping
+
+
+class AppError(Exception):
+    """An expected failure whose message may be shown to the user."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code or self.code
+
+
+class BadRequest(AppError):
+    code = "bad_request"
+
+
+class NotSignedIn(AppError):
+    code = "not_signed_in"
+
+
+class NoHousehold(AppError):
+    """Someone signed in who belongs to no household (any more)."""
+
+    code = "no_household"
+
+
+class NotFound(AppError):
+    code = "not_found"
+
+
+class PermissionDenied(AppError):
+    code = "permission_denied"
+
+
+class Conflict(AppError):
+    code = "conflict"
+
+
+class InvalidInput(AppError):
+    """Carries one message a field."""
+
+    code = "invalid_input"
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__(next(iter(fields.values())))
+        self.fields = dict(fields)
+
+
+class LimitExceeded(AppError):
+    code = "limit_exceeded"
+
+
+class Unavailable(AppError):
+    """Something we depend on is down or busy; the caller may retry."""
+
+    code = "unavailable"

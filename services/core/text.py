@@ -1,0 +1,31 @@
+"""Text as people type it: cleaned for keeping, folded for comparing."""
+
+import unicodedata
+
+# Marks that turn the reading direction around and make one name look like another.
+_DIRECTION_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def has_forbidden_characters(text: str, *, multiline: bool = False) -> bool:
+    """Control characters, lone surrogates, unassigned code points and direction overrides."""
+    allowed = "\n\t" if multiline else ""
+    return any(
+        character in _DIRECTION_OVERRIDES
+        or (unicodedata.category(character) in {"Cc", "Cs", "Cn"} and character not in allowed)
+        for character in text
+    )
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of it can be seen: only spaces, and marks such as the zero-width ones."""
+    return all(unicodedata.category(character)[0] in "ZC" for character in text)
+
+
+def clean(text: str) -> str:
+    """NFC, one kind of line end, no space around."""
+    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+def fold(text: str) -> str:
+    """The same for every spelling that people take for the same: `Müsli`, ` MÜSLI`, `müsli`."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

@@ -1,0 +1,65 @@
+"""The journal: reading the ledger. Bookings are made in `ledger`."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models import Event, Product, Unit, User
+from services import ledger
+from services.core.pagination import Page, PageRequest, by_id, fetch_page
+from services.permissions import Actor
+from services.schemas.stock import EventActor, EventFilters, EventRead
+
+
+async def list_events(session: AsyncSession, actor: Actor, page: PageRequest, filters: EventFilters) -> Page[EventRead]:
+    """Newest first."""
+    statement = _visible_to(actor)
+    if filters.lot:
+        statement = statement.where(col(Event.lot_id) == filters.lot)
+    if filters.product:
+        statement = statement.where(col(Event.product_id) == filters.product)
+    if filters.kind:
+        statement = statement.where(col(Event.kind) == filters.kind)
+    found = await fetch_page(session, statement, page, by_id(col(Event.id)), descending=True)
+    return replace(found, items=[_read(row) for row in found.items])
+
+
+async def list_group(session: AsyncSession, actor: Actor, group_id: UUID) -> list[EventRead]:
+    rows = await session.execute(_visible_to(actor).where(col(Event.group_id) == group_id).order_by(col(Event.id)))
+    return [_read(row) for row in rows]
+
+
+async def undo(session: AsyncSession, actor: Actor, event_id: UUID, *, whole_group: bool = False) -> EventRead:
+    """Take a booking back; see `ledger.undo`. Answers the event that does it."""
+    new_id = await ledger.undo(session, actor, event_id, whole_group=whole_group)
+    return _read((await session.execute(_visible_to(actor).where(col(Event.id) == new_id))).one())
+
+
+def _visible_to(actor: Actor) -> sa.Select[Any]:
+    reversal = aliased(Event)
+    undone = sa.exists().where(col(reversal.reverses_id) == col(Event.id)).correlate(Event)
+    return (
+        sa.select(Event, col(Product.name), col(Unit.code), col(Unit.name), col(Unit.plural), col(User.name), undone)
+        .join(Product, col(Product.id) == col(Event.product_id))
+        .join(Unit, col(Unit.id) == col(Product.unit_id))
+        .outerjoin(User, col(User.id) == col(Event.actor_id))
+        .where(col(Event.household_id) == actor.household_id)
+    )
+
+
+def _read(row: Any) -> EventRead:
+    event, product_name, unit, unit_name, unit_plural, actor_name, undone = row
+    return EventRead(
+        **event.model_dump(exclude={"actor_id", "on_behalf_of_id", "household_id", "lot_version"}),
+        product_name=product_name,
+        unit=unit,
+        unit_name=unit_name,
+        unit_plural=unit_plural,
+        actor=EventActor(id=event.actor_id, name=actor_name) if event.actor_id else None,
+        undone=undone,
+    )

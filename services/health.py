@@ -1,0 +1,28 @@
+"""Whether this instance can do its work. Says nothing secret."""
+
+from functools import lru_cache
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from db import is_unavailable, session_scope
+from settings import ROOT
+
+VERSIONS = ROOT / "migrations" / "versions"
+
+
+@lru_cache(maxsize=1)
+def newest_revision() -> str:
+    """Revisions are numbered, so the newest is the last by name."""
+    return max(path.name.partition("_")[0] for path in VERSIONS.glob("[0-9]*.py"))
+
+
+async def check() -> dict[str, str]:
+    """`ok` or what is wrong, by part."""
+    try:
+        async with session_scope(read_only=True) as session:
+            revision = (await session.execute(sa.text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        is_reached = isinstance(error, SQLAlchemyError) and not is_unavailable(error)
+        return {"database": "ok" if is_reached else "unreachable", "migrations": "unknown"}
+    return {"database": "ok", "migrations": "ok" if revision == newest_revision() else "pending"}

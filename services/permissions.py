@@ -1,0 +1,117 @@
+"""Who may do what in a household: roles, the permission table, and the actor it is asked about.
+
+A permission is the name of a route. What is not in the table is denied to everyone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from models import Role, Theme
+from services.core.errors import PermissionDenied
+from services.core.i18n import _
+
+_VIEWER = frozenset(
+    {
+        "categories:list",
+        "events:list",
+        "households:detail",
+        "households:switch",
+        "locations:list",
+        "members:list",
+        "members:remove",
+        "products:detail",
+        "products:list",
+        "stock:detail",
+        "stock:home",
+        "stock:list",
+        "units:list",
+    }
+)
+_MEMBER = _VIEWER | {
+    "categories:create",
+    "categories:delete",
+    "categories:edit",
+    "events:undo",
+    "locations:archive",
+    "locations:create",
+    "locations:edit",
+    "products:add_barcode",
+    "products:add_conversion",
+    "products:archive",
+    "products:consume",
+    "products:create",
+    "products:create_bulk",
+    "products:edit",
+    "products:remove_barcode",
+    "products:remove_conversion",
+    "products:restore",
+    "stock:actions",
+    "stock:add",
+    "stock:add_bulk",
+    "stock:consume",
+    "stock:correct",
+    "stock:discard",
+    "stock:edit",
+    "stock:freeze",
+    "stock:move",
+    "stock:open",
+    "stock:snooze",
+    "stock:suggest",
+    "stock:thaw",
+    "units:create",
+    "units:delete",
+    "units:edit",
+}
+_ADMIN = _MEMBER | {
+    "households:edit",
+    "invitations:create",
+    "invitations:list",
+    "invitations:revoke",
+    "members:edit",
+    "members:remove_others",
+}
+_OWNER = _ADMIN | {"households:delete", "members:transfer_ownership"}
+
+ROLE_PERMISSIONS: Mapping[Role, frozenset[str]] = {
+    Role.VIEWER: _VIEWER,
+    Role.MEMBER: _MEMBER,
+    Role.ADMIN: _ADMIN,
+    Role.OWNER: _OWNER,
+}
+
+RANK: Mapping[Role, int] = {Role.VIEWER: 0, Role.MEMBER: 1, Role.ADMIN: 2, Role.OWNER: 3}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Who is signed in."""
+
+    user_id: UUID
+    session_id: UUID
+    name: str
+    email: str
+    locale: str
+    theme: Theme
+    is_superuser: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor(Account):
+    """Someone signed in, acting in one of their households."""
+
+    household_id: UUID
+    household_name: str
+    role: Role
+    time_zone: str
+    currency: str
+    soon_days: int
+
+    def can(self, permission: str) -> bool:
+        return permission in ROLE_PERMISSIONS[self.role]
+
+
+def require(actor: Actor, permission: str) -> None:
+    """Raises `PermissionDenied` when the actor's role does not have the permission."""
+    if not actor.can(permission):
+        raise PermissionDenied(_("Your role in this household does not allow that."))

@@ -1,0 +1,156 @@
+"""The field types every schema is made of, with their bounds."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Generic, TypeVar
+from zoneinfo import available_timezones
+
+import msgspec
+from babel.numbers import list_currencies
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    EmailStr,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+    create_model,
+)
+from pydantic_core import PydanticCustomError
+
+from services.core import text
+from services.core.i18n import is_locale
+from services.core.numbers import plain, plain_money
+from services.dates import FIRST, LATEST
+
+T = TypeVar("T")
+
+MAX_QUANTITY = Decimal(1_000_000)
+MAX_MONEY = Decimal(1_000_000)
+MAX_DAYS = 36_500
+
+# As the database driver hands them out, on their way into JSON or a page: text on SQLite. See `db.Raw`.
+RawId = Annotated[Any, WithJsonSchema({"type": "string", "format": "uuid"})]
+RawDate = Annotated[Any, WithJsonSchema({"type": "string", "format": "date"})]
+
+
+ExactNumber = Annotated[Decimal, PlainSerializer(plain, return_type=str, when_used="json")]
+ExactMoney = Annotated[Decimal, PlainSerializer(plain_money, return_type=str, when_used="json")]
+
+
+class Schema(BaseModel):
+    """What comes in from forms, JSON and commands."""
+
+    model_config = ConfigDict(str_max_length=10_000, allow_inf_nan=False)
+
+
+class Read(BaseModel):
+    """What goes out; made from rows and entities alike."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+def _clean_line(value: str) -> str:
+    value = text.clean(value)
+    if text.has_forbidden_characters(value):
+        raise PydanticCustomError("forbidden_characters", "Control characters are not allowed.")
+    return value
+
+
+def _clean_text(value: str) -> str:
+    value = text.clean(value)
+    if text.has_forbidden_characters(value, multiline=True):
+        raise PydanticCustomError("forbidden_characters", "Control characters are not allowed.")
+    return value
+
+
+def _not_blank(value: str) -> str:
+    if text.is_blank(value):
+        raise PydanticCustomError("missing", "This is needed.")
+    return value
+
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticCustomError("decimal_type", "Enter a number.")
+    return value
+
+
+def _iso_date(value: Any) -> Any:
+    if isinstance(value, date) or (isinstance(value, str) and len(value) == 10):
+        return value
+    raise PydanticCustomError("date_parsing", "Write the date as YYYY-MM-DD.")
+
+
+def _in_range(value: date) -> date:
+    if not FIRST <= value <= LATEST:
+        raise PydanticCustomError("date_range", "The year must lie between 1990 and 2199.")
+    return value
+
+
+def _known_time_zone(value: str) -> str:
+    if value not in available_timezones():
+        raise PydanticCustomError("time_zone", "This is not a time zone, such as Europe/Paris.")
+    return value
+
+
+def _known_currency(value: str) -> str:
+    if value.upper() not in list_currencies():
+        raise PydanticCustomError("currency", "This is not a currency, such as EUR.")
+    return value.upper()
+
+
+def _known_locale(value: str) -> str:
+    if not is_locale(value):
+        raise PydanticCustomError("locale", "This is not a language, such as en-GB.")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=100)]
+UnitName = Annotated[str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=50)]
+UnitCode = Annotated[str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=20)]
+Line = Annotated[str, AfterValidator(_clean_line), StringConstraints(max_length=100)]
+LotCode = Annotated[str, AfterValidator(_clean_line), StringConstraints(max_length=50)]
+Code = Annotated[str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=64)]
+Note = Annotated[str, AfterValidator(_clean_text), StringConstraints(max_length=2000)]
+Email = Annotated[EmailStr, AfterValidator(str.lower), StringConstraints(max_length=254)]
+TimeZone = Annotated[str, StringConstraints(max_length=60), AfterValidator(_known_time_zone)]
+Currency = Annotated[str, StringConstraints(min_length=3, max_length=3), AfterValidator(_known_currency)]
+LocaleTag = Annotated[str, StringConstraints(max_length=20), AfterValidator(_known_locale)]
+
+Quantity = Annotated[
+    Decimal,
+    BeforeValidator(_no_boolean),
+    Field(gt=0, le=MAX_QUANTITY, decimal_places=6, examples=["2", "0.5"], description="In the product's unit."),
+]
+QuantityOrZero = Annotated[
+    Decimal, BeforeValidator(_no_boolean), Field(ge=0, le=MAX_QUANTITY, decimal_places=6, examples=["1.5"])
+]
+Money = Annotated[Decimal, BeforeValidator(_no_boolean), Field(ge=0, le=MAX_MONEY, decimal_places=4, examples=["2.49"])]
+Factor = Annotated[Decimal, BeforeValidator(_no_boolean), Field(gt=0, le=MAX_QUANTITY, decimal_places=12)]
+Days = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=MAX_DAYS)]
+SoonDays = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=365)]
+Version = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=2_000_000_000)]
+Day = Annotated[date, BeforeValidator(_iso_date), AfterValidator(_in_range), Field(examples=["2026-12-24"])]
+
+
+class PageOf(Read, Generic[T]):
+    """A page of a list. `next` goes into `?after=`; `total` is there when `?total=true` asked for it."""
+
+    items: list[T]
+    next: str | None = None
+    total: int | None = None
+
+
+def documented(struct: type[msgspec.Struct]) -> type[BaseModel]:
+    """The OpenAPI model of a struct that is serialised by msgspec."""
+    fields: dict[str, Any] = {}
+    for field in msgspec.structs.fields(struct):
+        annotation = struct.__annotations__[field.name]
+        if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+            annotation = documented(annotation)
+        fields[field.name] = (annotation, ...)
+    return create_model(struct.__name__, __doc__=struct.__doc__, **fields)
