@@ -1,0 +1,269 @@
+"""Sign-in: fastapi-users' manager, database and transports, and who is acting in a request.
+
+fastapi-users' own `current_user` would cost a query for the token, one for the user and more for the household, and a
+fifth of a millisecond of dependencies; `current_account` and `current_actor` ask once (`docs/decisions/0006`).
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from typing import Any
+from uuid import UUID
+
+from fastapi import Request, Response
+from fastapi.requests import HTTPConnection
+from fastapi.security import HTTPBearer
+from fastapi_users import BaseUserManager, InvalidPasswordException, UUIDIDMixin, schemas
+from fastapi_users.authentication import CookieTransport
+from fastapi_users.exceptions import UserAlreadyExists
+from fastapi_users.password import PasswordHelper
+from fastapi_users_db_sqlalchemy import SQLAlchemyUserDatabase
+from sqlalchemy.exc import IntegrityError
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db import SAFE_METHODS, session_scope
+from models import TokenKind, User
+from services import households, passwords, sessions
+from services.core.errors import Conflict, InvalidInput, NoHousehold, NotFound, NotSignedIn, PermissionDenied
+from services.core.i18n import _, is_locale, use_locale
+from services.permissions import Account, Actor, require
+from services.schemas.accounts import Register
+from services.schemas.households import HouseholdCreate
+from settings import Registration, get_settings
+
+COOKIE = "larder_session"
+REFRESH_COOKIE = "larder_refresh"
+COOKIE_MAX_AGE = 400 * 24 * 3600  # what browsers allow; the session behind it ends sooner
+REFRESH_PATH = "/api/v1/auth"
+
+
+class UserDatabase(SQLAlchemyUserDatabase[User, UUID]):
+    """The library's adapter, without its commits: those are `db.py`'s."""
+
+    session: AsyncSession
+
+    async def create(self, create_dict: dict[str, Any]) -> User:
+        user = User(**create_dict)
+        self.session.add(user)
+        await self.session.flush()  # its household refers to it
+        return user
+
+    async def update(self, user: User, update_dict: dict[str, Any]) -> User:
+        user.sqlmodel_update(update_dict)
+        self.session.add(user)
+        return user
+
+    async def delete(self, user: User) -> None:
+        await self.session.delete(user)
+
+
+class UserCreate(schemas.BaseUserCreate):
+    name: str
+    locale: str | None = None
+
+
+class UserManager(UUIDIDMixin, BaseUserManager[User, UUID]):
+    """Accounts as fastapi-users manages them, with our password rules and hashing off the event loop."""
+
+    user_db: UserDatabase
+
+    def __init__(self, session: AsyncSession) -> None:
+        super().__init__(UserDatabase(session, User), PasswordHelper(passwords.HASHER))
+
+    async def validate_password(self, password: str, user: Any) -> None:
+        try:
+            passwords.check(password, email=user.email)
+        except InvalidInput as error:
+            raise InvalidPasswordException(error.fields["password"]) from error
+
+    async def create(self, user_create: Any, safe: bool = False, request: Request | None = None) -> User:
+        await self.validate_password(user_create.password, user_create)
+        values = user_create.create_update_dict() if safe else user_create.create_update_dict_superuser()
+        values["hashed_password"] = await passwords.hash_password(values.pop("password"))
+        if await self.user_db.get_by_email(user_create.email):
+            raise UserAlreadyExists
+        return await self.user_db.create(values)
+
+    async def set_password(self, user: User, password: str) -> None:
+        """Change a password; every session of the user ends but those the caller starts anew."""
+        await self.validate_password(password, user)
+        await self.user_db.update(user, {"hashed_password": await passwords.hash_password(password)})
+
+
+class SessionCookie(CookieTransport):
+    """The cookie of a browser session, on any response. `Secure` unless we are reached over loopback."""
+
+    def attach(self, response: Response, token: str, *, secure: bool) -> None:
+        response.set_cookie(
+            self.cookie_name,
+            token,
+            max_age=self.cookie_max_age,
+            path=self.cookie_path,
+            secure=secure,
+            httponly=True,
+            samesite="lax",
+        )
+
+    def remove(self, response: Response, *, secure: bool) -> None:
+        response.delete_cookie(self.cookie_name, path=self.cookie_path, secure=secure, httponly=True, samesite="lax")
+
+
+session_cookie = SessionCookie(cookie_name=COOKIE, cookie_max_age=COOKIE_MAX_AGE)
+refresh_cookie = SessionCookie(cookie_name=REFRESH_COOKIE, cookie_max_age=COOKIE_MAX_AGE, cookie_path=REFRESH_PATH)
+bearer = HTTPBearer(auto_error=False, description="The access token of POST /auth/login.")
+
+
+async def authenticate(email: str, password: str) -> User:
+    """The user with this e-mail and password. Raises `NotSignedIn`, alike and as slowly for either being wrong.
+
+    Holds no connection while it hashes, so that sign-ins cannot exhaust the pool.
+    """
+    async with session_scope(read_only=True) as session:
+        user = await UserDatabase(session, User).get_by_email(email.strip())
+    right, renewed = await passwords.verify(password, user.hashed_password if user else None)
+    if user is None or not right or not user.is_active:
+        raise NotSignedIn(_("The e-mail address or the password is wrong."), code="bad_credentials")
+    if renewed:
+        async with session_scope() as session:
+            (await session.get_one(User, user.id)).hashed_password = renewed
+    return user
+
+
+async def register(session: AsyncSession, data: Register) -> User:
+    """Make an account, and a household of its own or a place in the one it was invited to.
+
+    Raises `PermissionDenied` where registration is closed, `InvalidInput` for a weak password, `Conflict` for an
+    e-mail that is taken.
+    """
+    registration = get_settings().registration
+    if registration is Registration.CLOSED or (registration is Registration.INVITE and not data.invitation):
+        raise PermissionDenied(_("This instance does not take new accounts by itself. Ask for an invitation."))
+
+    user = await create_user(session, email=data.email, password=data.password, name=data.name, locale=data.locale)
+    if data.invitation:
+        await households.accept_invitation(session, user.id, user.email, data.invitation)
+    else:
+        name = _("{name}’s household").format(name=data.name)
+        household = HouseholdCreate(name=name[:100], time_zone=data.time_zone, locale=data.locale)
+        await households.create_household(session, user.id, household)
+    return user
+
+
+async def create_user(session: AsyncSession, *, email: str, password: str, name: str, **more: Any) -> User:
+    """An account alone. Raises `InvalidInput` for a weak password, `Conflict` for an e-mail that is taken."""
+    taken = Conflict(_("There is an account with this e-mail address already."), code="duplicate")
+    try:
+        wanted = UserCreate.model_construct(
+            email=email, password=password, name=name, is_active=True, is_superuser=False, is_verified=False
+        )
+        return await UserManager(session).create(wanted.model_copy(update=more))
+    except InvalidPasswordException as error:
+        raise InvalidInput({"password": str(error.reason)}) from error
+    except (UserAlreadyExists, IntegrityError) as error:
+        raise taken from error
+
+
+async def change_password(session: AsyncSession, account: Account, *, current: str, new: str) -> None:
+    """Change one's own password, and sign out every other device. Raises `InvalidInput` at the field that is wrong."""
+    user = await session.get_one(User, account.user_id)
+    right, _renewed = await passwords.verify(current, user.hashed_password)
+    if not right:
+        raise InvalidInput({"current_password": _("This is not your password.")})
+    passwords.check(new, email=user.email, field="new_password")
+    await UserManager(session).set_password(user, new)
+    await sessions.end_all(session, user.id, but=account.session_id)
+
+
+def is_secure(request: HTTPConnection) -> bool:
+    """Whether cookies are marked `Secure`: always, but on loopback or where the operator's address is plain http."""
+    base_url = get_settings().base_url
+    if base_url is not None:
+        return base_url.scheme == "https"
+    host = request.url.hostname or ""
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return not (host == "localhost" or host.endswith(".localhost"))
+
+
+async def current_account(request: Request, session: AsyncSession) -> Account:
+    """Who is signed in. Raises `NotSignedIn`."""
+    found = await _signed_in(request, session, household_id=None)
+    use_locale(found.account.locale)
+    return found.account
+
+
+async def current_actor(request: Request, session: AsyncSession) -> Actor:
+    """Who is acting in which household, with the permission that the route is named after.
+
+    The household is the one in the path, or else the one this device shows. Raises `NotSignedIn`, `NotFound` for a
+    household of others, `NoHousehold`, and `PermissionDenied` for a role that is too low.
+    """
+    path_household = request.path_params.get("household_id")
+    household_id = _parse_id(path_household) if path_household is not None else None
+    found = await _signed_in(request, session, household_id=household_id)
+    actor = found.actor
+    if actor is None and household_id is None:
+        actor = await _choose_household(request, session, found)
+    if actor is None:
+        raise NotFound(_("There is no such household."))
+    use_locale(actor.locale)
+    require(actor, request.scope["route"].name)
+    return actor
+
+
+def speak_to_stranger(request: Request) -> None:
+    """Use the first language the browser asks for that is one."""
+    for wish in request.headers.get("accept-language", "")[:200].split(","):
+        tag = wish.partition(";")[0].strip()
+        if is_locale(tag):
+            use_locale(tag)
+            return
+
+
+def shown_token(headers: Mapping[str, str], cookies: Mapping[str, str]) -> tuple[str, TokenKind] | None:
+    """The token a client shows: a bearer's goes before a browser's cookie."""
+    scheme, _space, token = headers.get("authorization", "").partition(" ")
+    if scheme:
+        return (token.strip(), TokenKind.ACCESS) if scheme.lower() == "bearer" else None
+    cookie = cookies.get(COOKIE)
+    return (cookie, TokenKind.COOKIE) if cookie else None
+
+
+async def _signed_in(request: Request, session: AsyncSession, *, household_id: UUID | None) -> sessions.SignedIn:
+    shown = shown_token(request.headers, request.cookies)
+    found = await sessions.find(session, *shown, household_id=household_id) if shown else None
+    if found is None:
+        raise NotSignedIn(_("Please sign in."))
+    if found.is_stale:
+        async with _writing(request, session) as writing:
+            await sessions.touch(writing, found.account.session_id)
+    return found
+
+
+async def _choose_household(request: Request, session: AsyncSession, found: sessions.SignedIn) -> Actor | None:
+    household_id = await households.find_first(session, found.account)
+    if household_id is None:
+        raise NoHousehold(_("You belong to no household yet."))
+    async with _writing(request, session) as writing:
+        await sessions.switch_household(writing, found.account, household_id)
+    shown = shown_token(request.headers, request.cookies)
+    again = await sessions.find(session, *shown, household_id=household_id) if shown else None
+    return again.actor if again else None
+
+
+@asynccontextmanager
+async def _writing(request: Request, session: AsyncSession) -> AsyncIterator[AsyncSession]:
+    """A session that can write: the request's own when it does, else one for this alone."""
+    if request.method not in SAFE_METHODS:
+        yield session
+        return
+    async with session_scope() as writing:
+        yield writing
+
+
+def _parse_id(value: str) -> UUID:
+    try:
+        return UUID(value)
+    except ValueError as error:
+        raise NotFound(_("There is no such household.")) from error

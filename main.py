@@ -1,0 +1,66 @@
+"""The application: settings, lifespan, middleware, routers, admin, error handlers. No routes, no logic."""
+
+import tomllib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+
+from admin import mount_admin
+from db import get_database, use_database
+from routes import api, health, pages, static
+from routes.errors import LastResort, add_exception_handlers, refuse_cross_origin, refuse_too_large
+from routes.idempotent import Replay, replay
+from routes.middleware.body_limit import BodyLimit
+from routes.middleware.cross_origin import CrossOriginProtection
+from routes.middleware.request_id import RequestId
+from routes.middleware.security_headers import SecurityHeaders
+from routes.openapi import describe
+from services.core import logs
+from settings import ROOT, Settings, get_settings
+
+MAX_BODY = 2 * 1024 * 1024
+
+
+@asynccontextmanager
+async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await get_database().dispose()
+    use_database(None)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    settings = settings or get_settings()
+    logs.configure(settings)
+    app = FastAPI(
+        title="Larder",
+        version=_version(),
+        lifespan=lifespan,
+        openapi_url="/api/openapi.json" if settings.shows_api_docs else None,
+        docs_url=None,
+        redoc_url=None,
+        middleware=[
+            Middleware(RequestId),
+            Middleware(SecurityHeaders, hsts=settings.base_url is not None and settings.base_url.scheme == "https"),
+            Middleware(CrossOriginProtection, refuse=refuse_cross_origin),
+            Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5),
+            Middleware(LastResort),
+            Middleware(BodyLimit, max_body_size=MAX_BODY, refuse=refuse_too_large),
+        ],
+    )
+    add_exception_handlers(app)
+    app.add_exception_handler(Replay, replay)
+    # Taken over as they are: FastAPI matches the routes of included routers twice for each request.
+    for router in (health.router, *api.ROUTERS, *pages.ROUTERS):
+        app.router.routes.extend(router.routes)
+    static.mount_static(app)
+    mount_admin(app, settings)
+    describe(app, settings)
+    return app
+
+
+def _version() -> str:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return str(project["version"])

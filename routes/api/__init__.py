@@ -1,0 +1,14 @@
+"""The JSON API, /api/v1: the same nouns and the same service calls as the pages."""
+
+from routes.api import accounts, events, households, products, stock, words
+
+# In the order requests are matched: what is asked most comes first.
+ROUTERS = (
+    stock.router,
+    products.router,
+    events.router,
+    words.router,
+    households.router,
+    households.own_router,
+    accounts.router,
+)

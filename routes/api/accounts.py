@@ -1,0 +1,91 @@
+"""Signing in, and one's own account: /auth and /users/me."""
+
+from typing import Annotated
+
+from fastapi import Cookie, Request, Response
+
+import auth
+from models import User
+from routes.api.routers import account_router
+from routes.deps import AccountDep, SessionDep
+from routes.errors import documented, problem
+from services import accounts, sessions
+from services.core.errors import NotSignedIn
+from services.core.i18n import _
+from services.schemas.accounts import Login, Refresh, Register, TokensRead, UserRead, UserUpdate
+
+router = account_router("account")
+
+
+@router.post(
+    "/auth/register",
+    response_model=UserRead,
+    status_code=201,
+    name="auth:register",
+    responses=documented(403, 404, 409, 422),
+)
+async def register(body: Register, session: SessionDep) -> User:
+    """Make an account, with a household of its own or in the one an invitation leads to."""
+    return await auth.register(session, body)
+
+
+@router.post("/auth/login", response_model=TokensRead, name="auth:login", responses=documented(401, 422))
+async def login(body: Login, request: Request, response: Response, session: SessionDep) -> TokensRead:
+    """Sign in: tokens in the body, and the same session in cookies."""
+    user = await auth.authenticate(body.email, body.password)
+    tokens = await sessions.start(session, user.id, user_agent=request.headers.get("user-agent", ""))
+    auth.session_cookie.attach(response, tokens.cookie, secure=auth.is_secure(request))
+    return _answer(request, response, tokens)
+
+
+@router.post("/auth/refresh", response_model=TokensRead, name="auth:refresh", responses=documented(401, 422))
+async def refresh(
+    request: Request,
+    response: Response,
+    session: SessionDep,
+    body: Refresh | None = None,
+    larder_refresh: Annotated[str | None, Cookie()] = None,
+) -> TokensRead | Response:
+    """Trade a refresh token for new tokens. Each works once; a used one that comes back ends the session."""
+    token = (body and body.refresh_token) or larder_refresh
+    tokens = await sessions.refresh(session, token) if token else None
+    if tokens is None:
+        return problem(request, NotSignedIn(_("Please sign in again.")))
+    return _answer(request, response, tokens)
+
+
+@router.post("/auth/logout", status_code=204, name="auth:logout", responses=documented(401))
+async def logout(request: Request, response: Response, session: SessionDep, account: AccountDep) -> None:
+    """End this session."""
+    await sessions.end(session, account.session_id)
+    _remove_cookies(request, response)
+
+
+@router.post("/auth/logout-all", status_code=204, name="auth:logout_all", responses=documented(401))
+async def logout_all(request: Request, response: Response, session: SessionDep, account: AccountDep) -> None:
+    """End every session of yours, on every device."""
+    await sessions.end_all(session, account.user_id)
+    _remove_cookies(request, response)
+
+
+@router.get("/users/me", response_model=UserRead, name="account:profile", responses=documented(401))
+async def get_me(session: SessionDep, account: AccountDep) -> User:
+    """Your account."""
+    return await accounts.get_user(session, account)
+
+
+@router.patch("/users/me", response_model=UserRead, name="account:edit", responses=documented(401, 422))
+async def edit_me(body: UserUpdate, session: SessionDep, account: AccountDep) -> UserRead:
+    """Change your name, language or theme."""
+    return await accounts.edit_profile(session, account, body)
+
+
+def _answer(request: Request, response: Response, tokens: sessions.Tokens) -> TokensRead:
+    auth.refresh_cookie.attach(response, tokens.refresh, secure=auth.is_secure(request))
+    response.headers["Cache-Control"] = "no-store"
+    return TokensRead(access_token=tokens.access, refresh_token=tokens.refresh, expires_in=tokens.expires_in)
+
+
+def _remove_cookies(request: Request, response: Response) -> None:
+    for cookie in (auth.session_cookie, auth.refresh_cookie):
+        cookie.remove(response, secure=auth.is_secure(request))

@@ -1,0 +1,66 @@
+"""What routes ask for, under one name each."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+import auth
+from db import get_session
+from services.core.errors import NotSignedIn
+from services.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
+from services.permissions import Account, Actor
+
+# Function scope: the commit comes before the response is sent.
+SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
+
+
+async def _account(request: Request, session: SessionDep) -> Account:
+    request.state.session = session
+    request.state.account = account = await auth.current_account(request, session)
+    return account
+
+
+async def _actor(request: Request, session: SessionDep) -> Actor:
+    request.state.session = session
+    request.state.account = actor = await auth.current_actor(request, session)
+    return actor
+
+
+async def _visitor(request: Request, session: SessionDep) -> Account | None:
+    try:
+        return await _account(request, session)
+    except NotSignedIn:
+        auth.speak_to_stranger(request)
+        return None
+
+
+# Public pages that look different to someone who is signed in.
+VisitorDep = Annotated[Account | None, Depends(_visitor)]
+AccountDep = Annotated[Account, Depends(_account)]
+ActorDep = Annotated[Actor, Depends(_actor)]
+
+
+def _page(
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows a page.")] = DEFAULT_LIMIT,
+    after: Annotated[str | None, Query(max_length=500, description="`next` of the page before.")] = None,
+    total: Annotated[bool, Query(description="Also count all rows.")] = False,
+) -> PageRequest:
+    return PageRequest(limit=limit, after=after, total=total)
+
+
+PageDep = Annotated[PageRequest, Depends(_page)]
+
+
+def household_in_path(household_id: UUID) -> UUID:
+    """For the documentation of API routes; `current_actor` reads it from the path itself."""
+    return household_id
+
+
+def show_security(
+    _bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(auth.bearer)],
+    _cookie: Annotated[str | None, Depends(auth.session_cookie.scheme)],
+) -> None:
+    """For the documentation of API routes: how one signs in."""

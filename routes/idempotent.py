@@ -1,0 +1,78 @@
+"""`Idempotency-Key`: a repeated POST gets its first answer and does nothing again."""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request, Response
+from fastapi.routing import APIRoute
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models import IdempotencyRecord
+from routes.deps import ActorDep, SessionDep
+from services import idempotency
+from services.permissions import Account
+
+KEPT_HEADERS = ("content-type", "hx-trigger", "hx-redirect", "location")
+
+
+class Replay(Exception):
+    """Stops a request that was answered before."""
+
+    def __init__(self, record: IdempotencyRecord) -> None:
+        super().__init__()
+        self.response = replayed(record)
+
+
+def replayed(record: IdempotencyRecord) -> Response:
+    return Response(record.body, record.status_code, {**record.headers, "Idempotent-Replayed": "true"})
+
+
+async def keep(session: AsyncSession, account: Account, key: str, response: Response) -> None:
+    """Keep the answer to a claimed request, in its transaction."""
+    headers = {name: value for name, value in response.headers.items() if name in KEPT_HEADERS}
+    await idempotency.remember(
+        session, account, key, status_code=response.status_code, headers=headers, body=bytes(response.body)
+    )
+
+
+async def replay(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Replay)
+    return error.response
+
+
+async def claim_key(
+    request: Request,
+    session: SessionDep,
+    actor: ActorDep,
+    idempotency_key: Annotated[
+        str | None, Header(description="Repeat a POST under the same key to get its first answer again.")
+    ] = None,
+) -> None:
+    """Router dependency: take the key, or stop with the answer that was given under it."""
+    if idempotency_key is None or request.method != "POST":
+        return
+    address = f"{request.url.path}?{request.url.query}"
+    fingerprint = idempotency.fingerprint(request.method, address, await request.body())
+    record = await idempotency.claim(session, actor, idempotency_key, fingerprint)
+    if record is not None:
+        raise Replay(record)
+    request.state.idempotency_key = idempotency_key
+
+
+class IdempotentRoute(APIRoute):
+    """Keeps the answers to claimed requests."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def remembering(request: Request) -> Response:
+            response = await handle(request)
+            key = getattr(request.state, "idempotency_key", None)
+            if key is not None and response.status_code < 400:
+                await keep(request.state.session, request.state.account, key, response)
+            return response
+
+        return remembering
+
+
+Claimed = Depends(claim_key)

@@ -1,0 +1,178 @@
+"""Signing in and out, registering, and one's own settings."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+import auth
+from models import Theme
+from routes.deps import AccountDep, SessionDep, VisitorDep
+from routes.forms import Form, bind, bind_edit
+from routes.pages.households import LOCALES
+from routes.rendering import Toast, redirect, render, safe_next
+from services import accounts, households, sessions
+from services.core.errors import NotFound, NotSignedIn
+from services.core.i18n import _, current_locale, is_locale, parse_locale
+from services.permissions import Account
+from services.schemas.accounts import Login, PasswordChange, Register, UserUpdate
+from services.wording import choices
+from settings import Registration, get_settings
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/login", name="auth:login")
+async def login_form(
+    request: Request, visitor: VisitorDep, next: Annotated[str, Query(max_length=2000)] = "/"
+) -> Response:
+    target = safe_next(next)
+    if visitor is not None:
+        return redirect(request, target)
+    return _login_page(request, Form(), target)
+
+
+@router.post("/login", name="auth:login")
+async def login(request: Request, session: SessionDep) -> Response:
+    auth.speak_to_stranger(request)
+    form = await bind(request, Login)
+    target = safe_next(form.value("next"))
+    if not form.is_valid:
+        return _login_page(request, form, target, status_code=422)
+    try:
+        user = await auth.authenticate(form.data.email, form.data.password)
+    except NotSignedIn as error:
+        form.errors[""] = str(error)
+        return _login_page(request, form, target, status_code=401)
+    return await _sign_in(request, session, user, redirect(request, target))
+
+
+@router.get("/register", name="auth:register")
+async def register_form(
+    request: Request,
+    session: SessionDep,
+    visitor: VisitorDep,
+    invitation: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    if visitor is not None:
+        return redirect(request, f"/invitations/{invitation}" if invitation else "/")
+    return await _register_page(request, session, Form(values={"invitation": invitation}))
+
+
+@router.post("/register", name="auth:register")
+async def register(request: Request, session: SessionDep) -> Response:
+    auth.speak_to_stranger(request)
+    form = await bind(request, Register)
+    if form.parsed is not None:
+        form.parsed.locale = form.parsed.locale or _asked_locale()
+    user = await form.attempt(session, lambda data: auth.register(session, data))
+    if user is None:
+        return await _register_page(request, session, form, status_code=422)
+    toast = Toast(_("Welcome, {name}.").format(name=user.name))
+    return await _sign_in(request, session, user, redirect(request, "/", toast=toast))
+
+
+@router.post("/logout", name="auth:logout")
+async def logout(request: Request, session: SessionDep, account: AccountDep) -> Response:
+    await sessions.end(session, account.session_id)
+    return _signed_out(request, Toast(_("You are signed out.")))
+
+
+@router.post("/logout-all", name="auth:logout_all")
+async def logout_all(request: Request, session: SessionDep, account: AccountDep) -> Response:
+    await sessions.end_all(session, account.user_id)
+    return _signed_out(request, Toast(_("You are signed out everywhere.")))
+
+
+@router.get("/settings", name="account:profile")
+async def settings_page(request: Request, session: SessionDep, account: AccountDep) -> Response:
+    return await _settings_page(request, session, account)
+
+
+@router.post("/settings", name="account:edit")
+async def edit(request: Request, session: SessionDep, account: AccountDep) -> Response:
+    form = await bind_edit(request, UserUpdate, required=frozenset({"name"}))
+    if not form.is_valid:
+        return await _settings_page(request, session, account, profile_form=form, status_code=422)
+    await accounts.edit_profile(session, account, form.data)
+    return redirect(request, "/settings", toast=Toast(_("Saved.")))
+
+
+@router.post("/settings/password", name="account:password")
+async def change_password(request: Request, session: SessionDep, account: AccountDep) -> Response:
+    form = await bind(request, PasswordChange)
+    await form.attempt(
+        session,
+        lambda data: auth.change_password(session, account, current=data.current_password, new=data.new_password),
+    )
+    if not form.is_valid:
+        return await _settings_page(request, session, account, password_form=form, status_code=422)
+    return redirect(request, "/settings", toast=Toast(_("Your password is changed. Other devices are signed out.")))
+
+
+@router.get("/more", name="account:more")
+async def more(request: Request, session: SessionDep, account: AccountDep) -> Response:
+    """What does not fit the bottom bar."""
+    return render(request, "account/more.html")
+
+
+async def _sign_in(request: Request, session: SessionDep, user: Any, response: Response) -> Response:
+    tokens = await sessions.start(session, user.id, user_agent=request.headers.get("user-agent", ""))
+    auth.session_cookie.attach(response, tokens.cookie, secure=auth.is_secure(request))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _signed_out(request: Request, toast: Toast) -> Response:
+    response = redirect(request, "/login", toast=toast)
+    auth.session_cookie.remove(response, secure=auth.is_secure(request))
+    # Pages in the browser's cache are somebody's food.
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response
+
+
+def _asked_locale() -> str | None:
+    locale = current_locale()
+    return locale if is_locale(locale) else None
+
+
+def _login_page(request: Request, form: Form[Login], target: str, *, status_code: int = 200) -> Response:
+    context = {
+        "form": form,
+        "next": target,
+        "may_register": get_settings().registration is Registration.OPEN,
+        # A cookie marked Secure does not survive plain http: say so instead of failing in silence.
+        "is_insecure": auth.is_secure(request) and request.url.scheme != "https",
+    }
+    return render(request, "account/login.html", context, status_code=status_code)
+
+
+async def _register_page(
+    request: Request, session: SessionDep, form: Form[Register], *, status_code: int = 200
+) -> Response:
+    token = form.value("invitation")
+    invitation = None
+    if token:
+        try:
+            invitation = await households.preview_invitation(session, token)
+        except NotFound as error:
+            form.errors[""] = str(error)
+    context = {
+        "form": form,
+        "invitation": invitation,
+        "is_closed": get_settings().registration is not Registration.OPEN and invitation is None,
+    }
+    return render(request, "account/register.html", context, status_code=status_code)
+
+
+async def _settings_page(
+    request: Request, session: SessionDep, account: Account, *, status_code: int = 200, **forms: Any
+) -> Response:
+    context = {
+        "user": await accounts.get_user(session, account),
+        "themes": choices(Theme),
+        "locales": [(tag, parse_locale(tag).get_display_name() or tag) for tag in LOCALES],
+        "profile_form": Form(),
+        "password_form": Form(),
+        **forms,
+    }
+    return render(request, "account/settings.html", context, status_code=status_code)

@@ -1,0 +1,207 @@
+"""Products: what the household keeps, and what it knows about each."""
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+
+from routes.deps import ActorDep, SessionDep
+from routes.forms import Form, bind, bind_edit
+from routes.rendering import Toast, back, done, redirect, render, undo_toast, wants_fragment
+from services import categories, locations, products, stock, units
+from services.core.i18n import _
+from services.core.numbers import plain
+from services.core.pagination import PageRequest
+from services.permissions import Actor
+from services.schemas.products import (
+    BarcodeCreate,
+    ConversionCreate,
+    ProductCreate,
+    ProductFilters,
+    ProductRead,
+    ProductUpdate,
+)
+from services.schemas.stock import LotFilters, ProductConsume
+
+router = APIRouter(include_in_schema=False)
+
+ALL_LOTS = PageRequest(limit=200)
+
+
+@router.get("/products", name="products:list")
+async def list_products(
+    request: Request,
+    session: SessionDep,
+    actor: ActorDep,
+    q: Annotated[str, Query(max_length=100)] = "",
+    archived: bool = False,
+    after: Annotated[str | None, Query(max_length=500)] = None,
+) -> Response:
+    filters = ProductFilters(q=q.strip() or None, archived=archived)
+    page = await products.list_products(session, actor, PageRequest(after=after, total=True), filters)
+    query = {"q": q, **({"archived": "true"} if archived else {})}
+    context = {
+        "page": page,
+        "q": q,
+        "archived": archived,
+        "more": f"/products?{urlencode({**query, 'after': page.next})}",
+    }
+    if wants_fragment(request):
+        return render(request, "products/list.html", context, fragment="rows" if after else "found")
+    return render(request, "products/list.html", context)
+
+
+@router.get("/products/new", name="products:create")
+async def create_form(request: Request, session: SessionDep, actor: ActorDep) -> Response:
+    return await _form_page(request, session, actor, None, Form())
+
+
+@router.post("/products/new", name="products:create")
+async def create(request: Request, session: SessionDep, actor: ActorDep) -> Response:
+    form = await bind(request, ProductCreate)
+    await _read_category(session, actor, form)
+    product = await form.attempt(session, lambda data: products.create_product(session, actor, data))
+    if product is None:
+        return await _form_page(request, session, actor, None, form, status_code=422)
+    return redirect(request, f"/products/{product.id}", toast=Toast(_("{name} is made.").format(name=product.name)))
+
+
+@router.get("/products/{product_id}", name="products:detail")
+async def detail(request: Request, product_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    context = await _for_detail(session, actor, product_id)
+    return render(request, "products/detail.html", context, fragment="product")
+
+
+@router.get("/products/{product_id}/edit", name="products:edit")
+async def edit_form(request: Request, product_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    product = await products.read_product(session, actor, product_id)
+    return await _form_page(request, session, actor, product, Form())
+
+
+@router.post("/products/{product_id}/edit", name="products:edit")
+async def edit(request: Request, product_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    form = await bind_edit(request, ProductUpdate, required=frozenset({"name"}))
+    await _read_category(session, actor, form)
+    edited = await form.attempt(session, lambda data: products.edit_product(session, actor, product_id, data))
+    if edited is None:
+        product = await products.read_product(session, actor, product_id)
+        return await _form_page(request, session, actor, product, form, status_code=422)
+    return redirect(request, f"/products/{product_id}", toast=Toast(_("Saved.")))
+
+
+@router.post("/products/{product_id}/archive", name="products:archive")
+async def archive(request: Request, product_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    await products.archive_product(session, actor, product_id)
+    toast = Toast(_("Archived."), action=f"/products/{product_id}/restore", label=_("Undo"))
+    return redirect(request, "/products", toast=toast)
+
+
+@router.post("/products/{product_id}/restore", name="products:restore")
+async def restore(request: Request, product_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    await products.restore_product(session, actor, product_id)
+    return redirect(request, f"/products/{product_id}", toast=Toast(_("Back in use.")))
+
+
+@router.post("/products/{product_id}/consume", name="products:consume")
+async def consume(request: Request, product_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    """Take some, whichever is due first."""
+    form = await bind(request, ProductConsume)
+    quantity, _group, booked = await stock.consume_product(session, actor, product_id, form.checked())
+    product = booked[0].lot.product
+    said = _("Used {amount} of {name}.").format(amount=plain(quantity), name=product.name)
+    toast = undo_toast(said, booked[0].event_id, whole_group=True)
+    return done(request, toast, to=back(request, f"/products/{product_id}"))
+
+
+@router.post("/products/{product_id}/barcodes", name="products:add_barcode")
+async def add_barcode(request: Request, product_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    form = await bind(request, BarcodeCreate)
+    await form.attempt(session, lambda data: products.add_barcode(session, actor, product_id, data))
+    return await _detail_again(request, session, actor, product_id, form, _("Barcode noted."), "barcode_form")
+
+
+@router.post("/products/{product_id}/barcodes/{code}/remove", name="products:remove_barcode")
+async def remove_barcode(
+    request: Request, product_id: UUID, code: str, session: SessionDep, actor: ActorDep
+) -> Response:
+    await products.remove_barcode(session, actor, product_id, code)
+    return done(request, Toast(_("Barcode removed.")), to=f"/products/{product_id}")
+
+
+@router.post("/products/{product_id}/conversions", name="products:add_conversion")
+async def add_conversion(request: Request, product_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    form = await bind(request, ConversionCreate)
+    await form.attempt(session, lambda data: products.add_conversion(session, actor, product_id, data))
+    return await _detail_again(request, session, actor, product_id, form, _("Noted."), "conversion_form")
+
+
+@router.post("/products/{product_id}/conversions/{unit}/remove", name="products:remove_conversion")
+async def remove_conversion(
+    request: Request, product_id: UUID, unit: str, session: SessionDep, actor: ActorDep
+) -> Response:
+    await products.remove_conversion(session, actor, product_id, unit)
+    return done(request, Toast(_("Removed.")), to=f"/products/{product_id}")
+
+
+async def _for_detail(session: SessionDep, actor: Actor, product_id: UUID) -> dict[str, Any]:
+    product = await products.read_product(session, actor, product_id)
+    page = await stock.list_lots(session, actor, ALL_LOTS, LotFilters(product=product_id))
+    place = next((p for p in await locations.read_tree(session, actor) if p.id == product.default_location_id), None)
+    return {
+        "product": product,
+        "rows": [stock.Row(lot, lot.quantity) for lot in page.items],
+        "place": place.path if place else "",
+        "units": await units.list_choices(session, actor),
+        "blank": Form(),
+        "barcode_form": Form(),
+        "conversion_form": Form(),
+    }
+
+
+async def _detail_again(
+    request: Request,
+    session: SessionDep,
+    actor: Actor,
+    product_id: UUID,
+    form: Form[Any],
+    said: str,
+    name: str,
+) -> Response:
+    """After a small form on the page of a product: the page again, with what was wrong."""
+    if form.is_valid:
+        return done(request, Toast(said), to=f"/products/{product_id}")
+    context = {**await _for_detail(session, actor, product_id), name: form}
+    return render(request, "products/detail.html", context, fragment="product", status_code=422)
+
+
+async def _form_page(
+    request: Request,
+    session: SessionDep,
+    actor: Actor,
+    product: ProductRead | None,
+    form: Form[Any],
+    *,
+    status_code: int = 200,
+) -> Response:
+    context = {
+        "product": product,
+        "form": form,
+        "foods": await categories.list_names(session, actor),
+        "places": [(place.id, place.path) for place in await locations.read_tree(session, actor)],
+        "units": await units.list_choices(session, actor),
+    }
+    return render(request, "products/form.html", context, status_code=status_code)
+
+
+async def _read_category(session: SessionDep, actor: Actor, form: Form[Any]) -> None:
+    """The form names the category; an id is not something people type."""
+    name = form.value("category").strip()
+    if form.parsed is None or "category" not in form.values:
+        return
+    category_id = await categories.find_id(session, actor, name) if name else None
+    if name and category_id is None:
+        form.errors["category"] = _("There is no such category.")
+    elif name or "product" in form.values:
+        form.parsed = form.parsed.model_copy(update={"category_id": category_id})
+        form.parsed.model_fields_set.add("category_id")

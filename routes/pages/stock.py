@@ -1,0 +1,327 @@
+"""Home, the stock, one lot, and what one can do with it."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import ValidationError
+
+from models import DateKind, DiscardReason
+from routes.deps import ActorDep, SessionDep
+from routes.forms import Form, bind, bind_edit
+from routes.rendering import Toast, back, done, render, trigger, undo_toast, wants_fragment
+from services import categories, events, households, locations, stock, units
+from services.core import clock
+from services.core.errors import Conflict
+from services.core.i18n import _
+from services.core.numbers import plain
+from services.core.pagination import PageRequest
+from services.dates import Urgency
+from services.permissions import Actor
+from services.schemas.stock import (
+    EventFilters,
+    LotConsume,
+    LotCorrect,
+    LotDiscard,
+    LotFilters,
+    LotFreeze,
+    LotMove,
+    LotOpen,
+    LotRead,
+    LotSnooze,
+    LotSort,
+    LotThaw,
+    LotUpdate,
+)
+from services.wording import amount, choices, label
+
+router = APIRouter(include_in_schema=False)
+
+AT_HOME = 100
+EVERYTHING = PageRequest(limit=200)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One heading of the home page."""
+
+    key: str
+    title: str
+    rows: list[stock.Row]
+    kind: str = ""
+    advice: str = ""
+    is_folded: bool = False
+
+
+@router.get("/", name="stock:home")
+async def home(request: Request, session: SessionDep, actor: ActorDep) -> Response:
+    """What should we eat first?"""
+    numbers = await stock.count(session, actor)
+    page = await stock.list_lots(session, actor, PageRequest(limit=AT_HOME), LotFilters())
+    context = {
+        "greeting": _greeting(actor),
+        "today": clock.today(actor.time_zone),
+        "numbers": numbers,
+        "groups": _groups(stock.merged(page.items)),
+        "has_more": page.next is not None,
+    }
+    return render(request, "stock/home.html", context, fragment="eat_first")
+
+
+def _groups(rows: list[stock.Row]) -> list[Group]:
+    now: list[stock.Row] = []
+    week: list[stock.Row] = []
+    over: list[stock.Row] = []
+    later: list[stock.Row] = []
+    undated: list[stock.Row] = []
+    for row in rows:
+        lot = row.lot
+        if lot.days_left is None:
+            undated.append(row)
+        elif lot.urgency is Urgency.EXPIRED:
+            over.append(row)
+        elif lot.days_left <= 0:
+            now.append(row)
+        else:
+            (week if lot.days_left <= 7 else later).append(row)
+    return [
+        Group("now", _("Use now"), now, kind="now"),
+        Group("over", _("Past their use-by"), over, advice=_("Not to be eaten any more, however good they look.")),
+        Group("week", _("This week"), week),
+        Group("later", _("Later"), later),
+        Group("undated", _("No date"), undated, is_folded=True),
+    ]
+
+
+def _greeting(actor: Actor) -> str:
+    hour = clock.local(actor.time_zone).hour
+    first_name = actor.name.split()[0]
+    if 4 <= hour < 12:
+        return _("Good morning, {name}").format(name=first_name)
+    if 12 <= hour < 18:
+        return _("Good afternoon, {name}").format(name=first_name)
+    return _("Good evening, {name}").format(name=first_name)
+
+
+def _filters(request: Request) -> LotFilters:
+    """From the address; a field left empty, or one that makes no sense, does not filter."""
+    given = {name: value for name, value in request.query_params.items() if value}
+    while True:
+        try:
+            return LotFilters.model_validate(given)
+        except ValidationError as error:
+            for wrong in error.errors():
+                given.pop(str(wrong["loc"][0]), None)
+
+
+FiltersDep = Annotated[LotFilters, Depends(_filters)]
+
+
+@router.get("/stock", name="stock:list")
+async def list_lots(
+    request: Request,
+    session: SessionDep,
+    actor: ActorDep,
+    filters: FiltersDep,
+    after: Annotated[str | None, Query(max_length=500)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Response:
+    """Do we have it, where, until when?"""
+    page = await stock.list_lots(session, actor, PageRequest(limit=limit, after=after, total=True), filters)
+    query = {name: value for name, value in request.query_params.items() if value and name not in {"after", "limit"}}
+    context = {
+        "page": page,
+        "rows": stock.merged(page.items),
+        "filters": filters,
+        "is_filtered": bool(filters.q or filters.urgency or filters.location or filters.category or filters.product),
+        "here": f"/stock?{urlencode(query)}",
+        "more": f"/stock?{urlencode({**query, 'after': page.next})}",
+    }
+    if wants_fragment(request):
+        return render(request, "stock/list.html", context, fragment="rows" if after else "stock")
+    context |= {
+        "blank": Form(),
+        "urgencies": [("", _("All"))] + [(member.value, label(member)) for member in Urgency],
+        "places": await _places(session, actor),
+        "groups": await categories.list_groups(session, actor),
+        "sort": f"-{filters.sort}" if filters.descending else filters.sort.value,
+        "sorts": [
+            (LotSort.EXPIRES_ON.value, _("What is due first")),
+            (LotSort.NAME.value, _("By name")),
+            (f"-{LotSort.ADDED}", _("Newest first")),
+            (LotSort.PURCHASED_ON.value, _("Oldest first")),
+        ],
+    }
+    return render(request, "stock/list.html", context)
+
+
+@router.get("/stock/lots/{lot_id}", name="stock:detail")
+async def detail(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    """One lot and its history."""
+    lot = await stock.get_lot(session, actor, lot_id)
+    journal = await events.list_events(session, actor, EVERYTHING, EventFilters(lot=lot_id))
+    members = await households.list_members(session, actor, EVERYTHING) if lot.owner_id else None
+    context = {
+        **await _for_actions(session, actor, lot),
+        "date_kind": label(DateKind(lot.date_kind)),
+        "events": journal.items,
+        "owner": next((m.name for m in members.items if str(m.user_id) == str(lot.owner_id)), "") if members else "",
+        "open_part": False,
+    }
+    return render(request, "stock/detail.html", context, fragment="lot")
+
+
+@router.get("/stock/lots/{lot_id}/actions", name="stock:actions")
+async def actions(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    """Everything one can do with a lot, in a sheet."""
+    lot = await stock.get_lot(session, actor, lot_id)
+    return render(request, "stock/actions.html", await _for_actions(session, actor, lot), fragment="sheet")
+
+
+@router.post("/stock/lots/{lot_id}/consume", name="stock:consume")
+async def consume(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    form = await _bound(request, LotConsume)
+    booked = await stock.consume(session, actor, lot_id, form)
+    return _booked(request, booked, _("Used {amount} of {name}."))
+
+
+@router.post("/stock/lots/{lot_id}/discard", name="stock:discard")
+async def discard(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    form = await _bound(request, LotDiscard)
+    booked = await stock.discard(session, actor, lot_id, form)
+    return _booked(request, booked, _("Binned {amount} of {name}."))
+
+
+@router.post("/stock/lots/{lot_id}/open", name="stock:open")
+async def open_lot(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    form = await _bound(request, LotOpen)
+    booked = await stock.open_lot(session, actor, lot_id, form)
+    return _booked(request, booked, _("Opened {amount} of {name}."))
+
+
+@router.post("/stock/lots/{lot_id}/freeze", name="stock:freeze")
+async def freeze(
+    request: Request,
+    lot_id: UUID,
+    session: SessionDep,
+    actor: ActorDep,
+    confirm: Annotated[bool, Query()] = False,
+) -> Response:
+    form = await _bound(request, LotFreeze)
+    try:
+        booked = await stock.freeze(session, actor, lot_id, form.model_copy(update={"confirm": confirm}))
+    except Conflict as error:
+        if error.code != "confirm":
+            raise
+        return _ask(request, str(error), _("Freeze it"), f"/stock/lots/{lot_id}/freeze?confirm=true")
+    return _booked(request, booked, _("Froze {amount} of {name}."))
+
+
+@router.post("/stock/lots/{lot_id}/thaw", name="stock:thaw")
+async def thaw(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    form = await _bound(request, LotThaw)
+    booked = await stock.thaw(session, actor, lot_id, form)
+    return _booked(request, booked, _("Thawed {amount} of {name}."))
+
+
+@router.post("/stock/lots/{lot_id}/move", name="stock:move")
+async def move(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    form = await _bound(request, LotMove)
+    booked = await stock.move(session, actor, lot_id, form)
+    return _booked(request, booked, _("{name} is in {place} now."))
+
+
+@router.post("/stock/lots/{lot_id}/correct", name="stock:correct")
+async def correct(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    form = await _bound(request, LotCorrect)
+    booked = await stock.correct(session, actor, lot_id, form)
+    return _booked(request, booked, _("{name}: counted {left}."))
+
+
+@router.post("/stock/lots/{lot_id}/snooze", name="stock:snooze")
+async def snooze(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    form = await bind_edit(request, LotSnooze)
+    booked = await stock.snooze(session, actor, lot_id, form.checked())
+    return _booked(request, booked, _("We keep quiet about {name}."))
+
+
+@router.get("/stock/lots/{lot_id}/edit", name="stock:edit")
+async def edit_form(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    lot = await stock.get_lot(session, actor, lot_id)
+    return await _edit_page(request, session, actor, lot, Form())
+
+
+@router.post("/stock/lots/{lot_id}/edit", name="stock:edit")
+async def edit(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    form = await bind_edit(request, LotUpdate)
+    booked = await form.attempt(session, lambda data: stock.edit(session, actor, lot_id, data))
+    if booked is None:
+        lot = await stock.get_lot(session, actor, lot_id)
+        return await _edit_page(request, session, actor, lot, form, status_code=422)
+    return _booked(request, booked, _("{name} is up to date."))
+
+
+async def _edit_page(
+    request: Request,
+    session: SessionDep,
+    actor: Actor,
+    lot: LotRead,
+    form: Form[LotUpdate],
+    *,
+    status_code: int = 200,
+) -> Response:
+    members = await households.list_members(session, actor, EVERYTHING)
+    context = {
+        "lot": lot,
+        "form": form,
+        "date_kinds": choices(DateKind),
+        "members": [(member.user_id, member.name) for member in members.items],
+    }
+    return render(request, "stock/edit.html", context, fragment="edit_form", status_code=status_code)
+
+
+async def _bound(request: Request, schema: Any) -> Any:
+    """The data of a form that is shown nowhere else: what is wrong with it becomes a toast."""
+    return (await bind(request, schema)).checked()
+
+
+async def _for_actions(session: SessionDep, actor: Actor, lot: LotRead) -> dict[str, Any]:
+    today = clock.today(actor.time_zone)
+    return {
+        "lot": lot,
+        "blank": Form(),
+        "units": await units.list_choices(session, actor, lot.product.unit),
+        "places": [place for place in await _places(session, actor) if str(place[0]) != str(lot.location.id)],
+        "reasons": choices(DiscardReason),
+        "snoozes": _snoozes(today),
+    }
+
+
+def _snoozes(today: date) -> list[tuple[date, str]]:
+    days = [(1, _("Tomorrow")), (3, _("In 3 days")), (7, _("In a week")), (30, _("In a month"))]
+    return [(today + timedelta(days=count), text) for count, text in days]
+
+
+async def _places(session: SessionDep, actor: Actor) -> list[tuple[UUID, str]]:
+    return [(location.id, location.path) for location in await locations.read_tree(session, actor)]
+
+
+def _booked(request: Request, booked: stock.Booked, message: str) -> Response:
+    product = booked.lot.product
+    quantity = amount(plain(booked.quantity), product.unit, product.unit_name, product.unit_plural)
+    said = message.format(
+        amount=quantity,
+        name=product.name,
+        place=booked.lot.location.name,
+        left=amount(booked.lot.quantity, product.unit, product.unit_name, product.unit_plural),
+    )
+    response = done(request, undo_toast(said, booked.event_id), to=back(request, "/"))
+    return trigger(response, {"sheet:close": True}) if response.status_code == 204 else response
+
+
+def _ask(request: Request, question: str, label: str, action: str) -> Response:
+    toast = Toast(question, "question", action=action, label=label)
+    return done(request, toast, to=back(request, "/"))
