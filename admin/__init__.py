@@ -1,0 +1,38 @@
+"""The staff panel: SQLAdmin at /admin, for superusers."""
+
+from fastapi import FastAPI
+from sqladmin import Admin
+
+from admin import people, stock, words
+from admin.access import SuperusersOnly
+from db import get_database
+from routes.rendering import static_url
+from settings import ROOT, Settings
+
+VIEWS = (
+    people.UserAdmin,
+    people.HouseholdAdmin,
+    people.MembershipAdmin,
+    words.CategoryAdmin,
+    words.UnitAdmin,
+    words.CatalogueItemAdmin,
+    stock.ProductAdmin,
+    stock.LotAdmin,
+    stock.EventAdmin,
+)
+
+
+def mount_admin(app: FastAPI, settings: Settings) -> Admin:
+    admin = Admin(
+        app,
+        # It reads and writes in sessions of its own, which it commits itself.
+        session_maker=get_database().writing_sessions,
+        base_url="/admin",
+        title="Larder staff",
+        favicon_url=static_url("icon.svg"),
+        templates_dir=str(ROOT / "templates"),
+        authentication_backend=SuperusersOnly(settings),
+    )
+    for view in VIEWS:
+        admin.add_view(view)
+    return admin

@@ -1,0 +1,30 @@
+"""The commands of `oppman.py`, one module a group. Each parses, calls one service in a session, and prints."""
+
+import typer
+
+from commands import checks, database, development, migrations, server, static, users
+
+application = typer.Typer(
+    name="oppman.py",
+    help="Manage this instance of Larder.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+application.command()(server.runserver)
+application.command()(migrations.migrate)
+application.command()(migrations.makemigrations)
+application.command()(migrations.showmigrations)
+application.command()(migrations.sqlmigrate)
+application.command()(database.seed)
+application.command()(database.dbshell)
+application.command()(users.createsuperuser)
+application.command()(users.changepassword)
+application.command()(checks.check)
+application.command()(development.shell)
+application.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(development.test)
+application.command()(development.routes)
+application.command()(development.makemessages)
+application.command()(development.compilemessages)
+application.command()(static.collectstatic)

@@ -1,0 +1,71 @@
+"""check: whether this instance is set up well."""
+
+import os
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from sqlmodel import col, select
+
+from commands.asynchronous import run
+from db import session_scope
+from models import Category, Unit
+from routes.rendering import DIST
+from services import health
+from settings import Registration, Settings, get_settings
+
+
+def check(
+    deploy: Annotated[bool, typer.Option("--deploy", help="Also what matters once others can reach it.")] = False,
+) -> None:
+    """Look for what is wrong with the settings, the database and the assets. Exits with 1 when something is."""
+    settings = get_settings()
+    problems = [*_unknown_settings(), *run(_database()), *_assets()]
+    if deploy:
+        problems += _deployment(settings)
+    for problem in problems:
+        typer.secho(f"! {problem}", err=True, fg="red")
+    if problems:
+        raise typer.Exit(1)
+    typer.echo("Everything is in order.")
+
+
+def _unknown_settings() -> Iterator[str]:
+    known = {f"LARDER_{name}".upper() for name in Settings.model_fields} | {"LARDER_SUPERUSER_PASSWORD"}
+    for name in sorted(os.environ):
+        if name.startswith("LARDER_") and not name.startswith("LARDER_TEST_") and name not in known:
+            yield f"{name} is set, but there is no such setting."
+
+
+async def _database() -> list[str]:
+    parts = await health.check()
+    if parts["database"] != "ok":
+        return ["The database does not answer."]
+    if parts["migrations"] != "ok":
+        return ["The database is not at the newest migration: run `python oppman.py migrate`."]
+    async with session_scope(read_only=True) as session:
+        has_words = all(
+            [
+                (await session.exec(select(table.id).where(col(table.household_id).is_(None)).limit(1))).first()
+                for table in (Unit, Category)
+            ]
+        )
+    return [] if has_words else ["Units and categories are missing: run `python oppman.py seed`."]
+
+
+def _assets() -> Iterator[str]:
+    if not (DIST / "manifest.json").exists():
+        yield "static/dist is not built: run `python oppman.py collectstatic`."
+
+
+def _deployment(settings: Settings) -> Iterator[str]:
+    if not settings.is_production:
+        yield "LARDER_ENVIRONMENT is not production."
+    if settings.base_url is None:
+        yield "LARDER_BASE_URL is not set: links that are sent to people trust the Host header."
+    elif settings.base_url.scheme != "https":
+        yield "LARDER_BASE_URL is not https: passwords and cookies travel in the clear."
+    if settings.shows_api_docs and settings.is_production:
+        yield "LARDER_API_DOCS is on: everybody can read how the API is built."
+    if settings.registration is Registration.OPEN:
+        yield "LARDER_REGISTRATION is open: anybody can make an account (use invite, unless that is meant)."

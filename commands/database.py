@@ -1,0 +1,75 @@
+"""seed, dbshell."""
+
+import os
+import secrets
+import shutil
+import subprocess
+from typing import Annotated
+
+import typer
+
+import auth
+from commands.asynchronous import fail, run
+from db import session_scope
+from models import User
+from services import demo, seeding
+from settings import get_settings
+
+DEMO_EMAIL = "demo@larder.example"
+
+
+def seed(
+    demo: Annotated[bool, typer.Option("--demo", help="Also make a lively household to look around in.")] = False,
+) -> None:
+    """Fill in units and food categories. Safe to run again: it brings in what is new and removes nothing."""
+    changed = run(_seed_words())
+    typer.echo(", ".join(f"{count} {noun}" for noun, count in changed.items()) + " new or changed.")
+    if demo:
+        _seed_demo()
+
+
+async def _seed_words() -> dict[str, int]:
+    async with session_scope() as session:
+        return await seeding.seed_words(session)
+
+
+def _seed_demo() -> None:
+    if get_settings().is_production:
+        fail("No demo household in production.")
+        raise typer.Exit(1)
+    password = f"{secrets.token_urlsafe(9)}7a"
+    if not run(_make_demo(password)):
+        typer.echo(f"The demo household of {DEMO_EMAIL} is there already.")
+        return
+    typer.echo(f"Sign in as {DEMO_EMAIL} with the password {password} (shown this once).")
+
+
+async def _make_demo(password: str) -> bool:
+    async with session_scope() as session:
+        if await auth.UserDatabase(session, User).get_by_email(DEMO_EMAIL):
+            return False
+        await demo.make_household(
+            session,
+            lambda email, name: auth.create_user(session, email=email, password=password, name=name),
+            owner_email=DEMO_EMAIL,
+        )
+    return True
+
+
+def dbshell() -> None:
+    """Open the database's own shell: sqlite3 or psql."""
+    settings = get_settings()
+    url = settings.url
+    if settings.is_sqlite:
+        command = ["sqlite3", url.database or ""]
+        environment = dict(os.environ)
+    else:
+        options = {"--host": url.host or url.query.get("host"), "--port": url.port, "--username": url.username}
+        command = ["psql", *(f"{name}={value}" for name, value in options.items() if value), str(url.database)]
+        # Never on the command line, where other users of the machine can read it.
+        environment = {**os.environ, "PGPASSWORD": url.password or ""}
+    program = shutil.which(command[0])
+    if program is None:
+        fail(f"{command[0]} is not installed.")
+        raise typer.Exit(1)
+    raise typer.Exit(subprocess.run([program, *command[1:]], env=environment, check=False).returncode)
