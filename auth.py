@@ -19,7 +19,7 @@ from fastapi_users.exceptions import UserAlreadyExists
 from fastapi_users.password import PasswordHelper
 from fastapi_users_db_sqlalchemy import SQLAlchemyUserDatabase
 from sqlalchemy.exc import IntegrityError
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import SAFE_METHODS, session_scope
 from models import TokenKind, User

@@ -46,7 +46,7 @@ async def _database() -> list[str]:
     async with session_scope(read_only=True) as session:
         has_words = all(
             [
-                (await session.exec(select(table.id).where(col(table.household_id).is_(None)).limit(1))).first()
+                (await session.scalars(select(table.id).where(col(table.household_id).is_(None)).limit(1))).first()
                 for table in (Unit, Category)
             ]
         )

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from uvicorn.importer import import_from_string
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 import models
+from routes.table import list_routes
 from db import get_database, session_scope
 from services.core import clock
 from services.core.i18n import DOMAIN, LOCALE_DIR
@@ -58,9 +60,7 @@ def test(context: typer.Context) -> None:
 
 def routes() -> None:
     """List every route with its methods, its name, and the least role that may use it."""
-    from main import create_app
-    from routes.table import list_routes
-
+    create_app = import_from_string("main:create_app")
     least = {permission: role for role in reversed(list(ROLE_PERMISSIONS)) for permission in ROLE_PERMISSIONS[role]}
     for entry in list_routes(create_app()):
         role = least.get(entry.name)

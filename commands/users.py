@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 from fastapi_users import InvalidPasswordException
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 import auth
 from commands.asynchronous import fail, run

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar, get_args
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.core.errors import Conflict, InvalidInput, PermissionDenied
 from services.core.i18n import _

@@ -1,6 +1,6 @@
 """One's own account. Making accounts and checking passwords is in `auth`, with fastapi-users."""
 
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import User
 from services.permissions import Account

@@ -11,9 +11,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select, update
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import like
 from models import Category, DateKind, LocationKind, Product, Unit
@@ -49,31 +49,32 @@ async def list_groups(session: AsyncSession, actor: Actor) -> Sequence[tuple[UUI
         .where(_visible(actor), col(Category.parent_id).is_(None))
         .order_by(col(Category.name_key))
     )
-    return (await session.exec(statement)).all()
+    return [(row[0], row[1]) for row in await session.execute(statement)]
 
 
 async def list_own(session: AsyncSession, actor: Actor) -> Sequence[Category]:
     """The household's own categories."""
     statement = select(Category).where(Category.household_id == actor.household_id)
-    return (await session.exec(statement.order_by(col(Category.name_key)))).all()
+    return (await session.scalars(statement.order_by(col(Category.name_key)))).all()
 
 
 async def list_names(session: AsyncSession, actor: Actor) -> Sequence[str]:
     """The names of all foods, for a list to choose from."""
     statement = select(Category.name).where(_visible(actor), col(Category.parent_id).is_not(None))
-    return (await session.exec(statement.order_by(col(Category.name_key)))).all()
+    return (await session.scalars(statement.order_by(col(Category.name_key)))).all()
 
 
 async def find_id(session: AsyncSession, actor: Actor, name: str) -> UUID | None:
     """The category of that name; the household's own goes before ours."""
     own_first = col(Category.household_id).is_(None)
     statement = select(Category.id).where(_visible(actor), Category.name_key == fold(name)).order_by(own_first)
-    return (await session.exec(statement)).first()
+    return (await session.scalars(statement)).first()
 
 
 async def get_category(session: AsyncSession, actor: Actor, category_id: UUID, *, field: str | None = None) -> Category:
     """Raises `NotFound`, or `InvalidInput` when the id came in a field."""
-    category = (await session.exec(select(Category).where(_visible(actor), Category.id == category_id))).one_or_none()
+    statement = select(Category).where(_visible(actor), Category.id == category_id)
+    category: Category | None = (await session.scalars(statement)).one_or_none()
     if category is None:
         message = _("There is no such category.")
         raise InvalidInput({field: message}) if field else NotFound(message)
@@ -101,9 +102,9 @@ async def delete_category(session: AsyncSession, actor: Actor, category_id: UUID
     """Its products stay, without a category. Raises `Conflict` while other categories lie in it."""
     category = await _get_own(session, actor, category_id)
     children = sa.exists().where(col(Category.parent_id) == category.id)
-    if (await session.exec(select(children))).one():
+    if (await session.scalars(select(children))).one():
         raise Conflict(_("Other categories lie in this one."))
-    await session.exec(update(Product).where(col(Product.category_id) == category.id).values(category_id=None))
+    await session.execute(update(Product).where(col(Product.category_id) == category.id).values(category_id=None))
     await session.delete(category)
 
 
@@ -124,7 +125,7 @@ async def guess(session: AsyncSession, actor: Actor, product_name: str) -> Categ
         sa.or_(*(col(Category.keywords).like(like(f"|{spelling}|"), escape="\\") for spelling in spellings)),
     )
     best: tuple[tuple[int, int], Category] | None = None
-    for category in await session.exec(statement):
+    for category in await session.scalars(statement):
         rank = max(rank for spelling, rank in spellings.items() if f"|{spelling}|" in category.keywords)
         if best is None or rank > best[0]:
             best = rank, category
@@ -147,7 +148,7 @@ async def suggest(session: AsyncSession, actor: Actor, query: str, *, limit: int
         )
         .limit(limit)
     )
-    return (await session.exec(statement)).all()
+    return (await session.scalars(statement)).all()
 
 
 async def shelf_life(session: AsyncSession, product: Product) -> ShelfLife:
@@ -160,7 +161,7 @@ async def shelf_life(session: AsyncSession, product: Product) -> ShelfLife:
             .outerjoin(group, col(Category.parent_id) == group.id)
             .where(Category.id == product.category_id)
         )
-        food, parent = (await session.exec(statement)).one()
+        food, parent = (await session.execute(statement)).one()
         # The outer join's entity is typed as if it were always there.
         chain = [link for link in (food, cast("Category | None", parent)) if link is not None]
 
@@ -230,7 +231,7 @@ async def _apply(session: AsyncSession, actor: Actor, category: Category, data: 
     if data.parent_id:
         parent = await get_category(session, actor, data.parent_id, field="parent_id")
         has_children = sa.exists().where(col(Category.parent_id) == category.id)
-        if parent.parent_id or parent.id == category.id or (await session.exec(select(has_children))).one():
+        if parent.parent_id or parent.id == category.id or (await session.scalars(select(has_children))).one():
             raise InvalidInput({"parent_id": _("Choose a group: a category that lies in no other.")})
 
 

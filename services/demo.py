@@ -13,8 +13,8 @@ from random import Random
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models import (
     CatalogueItem,
@@ -192,7 +192,7 @@ class _Story:
     async def _lots(self) -> list[Lot]:
         household_id = self.people[0].household_id
         statement = select(Lot).where(Lot.household_id == household_id, col(Lot.quantity) > 0).order_by(col(Lot.id))
-        return list(await self.session.exec(statement.execution_options(populate_existing=True)))
+        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
 
     def _someone(self) -> Actor:
         return self.chance.choice(self.people)
@@ -223,7 +223,7 @@ def _actor(household: Household, user: User, role: Role) -> Actor:
 
 
 async def _make_places(session: AsyncSession, actor: Actor) -> dict[str, UUID]:
-    first = await session.exec(select(Location).where(Location.household_id == actor.household_id))
+    first = await session.scalars(select(Location).where(Location.household_id == actor.household_id))
     places = {location.kind.value: location.id for location in first}
     within = [
         ("door", LocationCreate(name="Door", parent_id=places[LocationKind.FRIDGE])),
@@ -256,12 +256,12 @@ def _read_staples() -> list[Staple]:
 
 async def _make_catalogue(session: AsyncSession, staples: list[Staple]) -> None:
     """A few barcodes everybody knows, from the range GS1 keeps for use within a shop."""
-    known = set(await session.exec(select(CatalogueItem.gtin)))
+    known = set(await session.scalars(select(CatalogueItem.gtin)))
     for staple in staples:
         code = gtin.normalise(staple.barcode) if staple.barcode else ""
         if not code or code in known:
             continue
-        category = await session.exec(select(Category.id).where(Category.name_key == fold(staple.name)))
+        category = await session.scalars(select(Category.id).where(Category.name_key == fold(staple.name)))
         session.add(
             CatalogueItem(
                 gtin=code,

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select, update
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models import Household, Invitation, Membership, Role, User, UserSession
 from services import locations
@@ -51,7 +51,7 @@ async def find_first(session: AsyncSession, account: Account) -> UUID | None:
     statement = (
         select(Membership.household_id).where(Membership.user_id == account.user_id).order_by(col(Membership.id))
     )
-    return (await session.exec(statement)).first()
+    return (await session.scalars(statement)).first()
 
 
 async def get_household(session: AsyncSession, actor: Actor) -> HouseholdRead:
@@ -60,7 +60,7 @@ async def get_household(session: AsyncSession, actor: Actor) -> HouseholdRead:
 
 async def create_household(session: AsyncSession, user_id: UUID, data: HouseholdCreate) -> HouseholdRead:
     """A household with its first places; its maker owns it."""
-    count = await session.exec(select(sa.func.count()).select_from(Membership).where(Membership.user_id == user_id))
+    count = await session.scalars(select(sa.func.count()).select_from(Membership).where(Membership.user_id == user_id))
     if count.one() >= MAX_HOUSEHOLDS:
         raise Conflict(_("You can belong to {count} households.").format(count=MAX_HOUSEHOLDS))
     household = Household(**data.model_dump(exclude_none=True))
@@ -83,7 +83,7 @@ async def delete_household(session: AsyncSession, actor: Actor, *, name: str) ->
     household = await session.get_one(Household, actor.household_id)
     if fold(name) != fold(household.name):
         raise InvalidInput({"name": _("Type the household's name to delete it.")})
-    await session.exec(delete(Household).where(col(Household.id) == household.id))
+    await session.execute(delete(Household).where(col(Household.id) == household.id))
 
 
 async def list_members(session: AsyncSession, actor: Actor, page: PageRequest) -> Page[MemberRead]:
@@ -118,7 +118,7 @@ async def remove_member(session: AsyncSession, actor: Actor, user_id: UUID) -> N
     if membership.role is Role.OWNER:
         raise Conflict(_("A household needs an owner. Hand it over to somebody first."))
     await session.delete(membership)
-    await session.exec(
+    await session.execute(
         update(UserSession)
         .where(col(UserSession.user_id) == user_id, col(UserSession.household_id) == actor.household_id)
         .values(household_id=None)
@@ -145,7 +145,7 @@ async def invite(session: AsyncSession, actor: Actor, data: InvitationCreate, *,
     if RANK[data.role] > RANK[actor.role]:
         raise PermissionDenied(_("You cannot give a role above your own."))
     waiting = select(sa.func.count()).select_from(Invitation)
-    if (await session.exec(waiting.where(col(Invitation.household_id) == actor.household_id, *_open()))).one() >= (
+    if (await session.scalars(waiting.where(col(Invitation.household_id) == actor.household_id, *_open()))).one() >= (
         MAX_OPEN_INVITATIONS
     ):
         raise Conflict(_("Too many invitations are open. Withdraw some first."))
@@ -166,7 +166,7 @@ async def invite(session: AsyncSession, actor: Actor, data: InvitationCreate, *,
 
 
 async def revoke_invitation(session: AsyncSession, actor: Actor, invitation_id: UUID) -> None:
-    revoked = await session.exec(
+    revoked = await session.execute(
         delete(Invitation)
         .where(col(Invitation.household_id) == actor.household_id, col(Invitation.id) == invitation_id)
         .returning(col(Invitation.id))
@@ -193,7 +193,7 @@ async def preview_invitation(session: AsyncSession, token: str) -> InvitationPre
 async def accept_invitation(session: AsyncSession, user_id: UUID, email: str, token: str) -> HouseholdRead:
     """Join with the invitation's role. It works once; someone who is a member already keeps their role."""
     await preview_invitation(session, token)
-    taken = await session.exec(
+    taken = await session.execute(
         update(Invitation)
         .where(col(Invitation.token_hash) == hash_token(token), *_open())
         .values(accepted_at=clock.now())
@@ -223,7 +223,7 @@ async def _lock(session: AsyncSession, actor: Actor) -> Actor:
 
     Two at once could leave it with two owners, or with none.
     """
-    await session.exec(select(Household.id).where(Household.id == actor.household_id).with_for_update())
+    await session.scalars(select(Household.id).where(Household.id == actor.household_id).with_for_update())
     own, _user = await _get_member(session, actor, actor.user_id)
     return replace(actor, role=own.role)
 

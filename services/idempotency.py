@@ -9,8 +9,8 @@ from hashlib import sha256
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select, update
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models import IdempotencyRecord
 from services.core import clock
@@ -35,7 +35,7 @@ async def claim(session: AsyncSession, account: Account, key: str, request: str)
     if not (key.isprintable() and key.isascii() and 0 < len(key) <= MAX_KEY_LENGTH):
         raise InvalidInput({"Idempotency-Key": _("Use 1 to {count} plain characters.").format(count=MAX_KEY_LENGTH)})
     now = clock.now()
-    await session.exec(
+    await session.execute(
         delete(IdempotencyRecord).where(*_mine(account, key), col(IdempotencyRecord.created_at) < now - MEMORY)
     )
     insert = (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(IdempotencyRecord)
@@ -48,7 +48,7 @@ async def claim(session: AsyncSession, account: Account, key: str, request: str)
     )
     if taken.first() is not None:
         return None
-    record = (await session.exec(select(IdempotencyRecord).where(*_mine(account, key)))).one()
+    record: IdempotencyRecord = (await session.scalars(select(IdempotencyRecord).where(*_mine(account, key)))).one()
     if record.fingerprint != request:
         raise Conflict(_("This Idempotency-Key was used for another request."), code="idempotency_key_reused")
     return record
@@ -58,7 +58,7 @@ async def remember(
     session: AsyncSession, account: Account, key: str, *, status_code: int, headers: dict[str, str], body: bytes
 ) -> None:
     """Keep the answer to a claimed request."""
-    await session.exec(
+    await session.execute(
         update(IdempotencyRecord)
         .where(*_mine(account, key))
         .values(status_code=status_code, headers=headers, body=body)
@@ -67,7 +67,7 @@ async def remember(
 
 async def release(session: AsyncSession, account: Account, key: str) -> None:
     """Give a key back: what it was claimed for did not happen."""
-    await session.exec(delete(IdempotencyRecord).where(*_mine(account, key)))
+    await session.execute(delete(IdempotencyRecord).where(*_mine(account, key)))
 
 
 def _mine(account: Account, key: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -16,8 +16,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select, update
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import Prepared
 from models import DateKind, DiscardReason, Event, EventKind, ExpiryReason, Location, Lot, Product
@@ -144,7 +144,7 @@ async def undo(session: AsyncSession, actor: Actor, event_id: UUID, *, whole_gro
     targets = [event]
     if whole_group or booked in SPLITTING:
         of_group = select(Event).where(Event.household_id == actor.household_id, Event.group_id == event.group_id)
-        targets = list(await session.exec(of_group.order_by(col(Event.id).desc())))
+        targets = list(await session.scalars(of_group.order_by(col(Event.id).desc())))
 
     lots = await lock_lots(session, actor, {target.lot_id for target in targets})
     group_id = new_id()
@@ -159,7 +159,7 @@ async def undo(session: AsyncSession, actor: Actor, event_id: UUID, *, whole_gro
 
 async def get_event(session: AsyncSession, actor: Actor, event_id: UUID) -> Event:
     statement = select(Event).where(Event.household_id == actor.household_id, Event.id == event_id)
-    event = (await session.exec(statement)).one_or_none()
+    event: Event | None = (await session.scalars(statement)).one_or_none()
     if event is None:
         raise NotFound(_("There is no such booking."))
     return event
@@ -216,7 +216,7 @@ async def _booked_kind(session: AsyncSession, event: Event) -> EventKind:
     """What an event is about: its kind, or for an undo the kind of what it took back."""
     if event.kind is not EventKind.UNDO:
         return event.kind
-    return EventKind((await session.exec(select(Event.kind).where(Event.id == event.reverses_id))).one())
+    return EventKind((await session.scalars(select(Event.kind).where(Event.id == event.reverses_id))).one())
 
 
 async def _put_back_into_use(session: AsyncSession, lots: Iterable[LotState]) -> None:
@@ -227,7 +227,7 @@ async def _put_back_into_use(session: AsyncSession, lots: Iterable[LotState]) ->
             (Location, {lot.location_id for lot in in_stock}),
             (Product, {lot.product_id for lot in in_stock}),
         ):
-            await session.exec(
+            await session.execute(
                 update(table)
                 .where(col(table.id).in_(ids), col(table.archived_at).is_not(None))
                 .values(archived_at=None)

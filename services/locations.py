@@ -5,8 +5,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models import Location, LocationKind, Lot, Product
 from services.core import clock
@@ -84,19 +84,21 @@ async def get_location(session: AsyncSession, actor: Actor, location_id: UUID, *
 
 
 async def find_location(session: AsyncSession, actor: Actor, location_id: UUID) -> Location | None:
-    return (await session.exec(select(Location).where(*_visible_to(actor), Location.id == location_id))).one_or_none()
+    return (
+        await session.scalars(select(Location).where(*_visible_to(actor), Location.id == location_id))
+    ).one_or_none()
 
 
 async def find_first(session: AsyncSession, actor: Actor, *kinds: LocationKind) -> Location | None:
     """The household's first place of these kinds, in that order, or else its first place."""
     statement = select(Location).where(*_visible_to(actor)).order_by(col(Location.position), col(Location.name_key))
-    places = (await session.exec(statement)).all()
+    places = (await session.scalars(statement)).all()
     wanted = [place for kind in kinds for place in places if place.kind == kind]
     return next(iter(wanted or places), None)
 
 
 async def create_location(session: AsyncSession, actor: Actor, data: LocationCreate) -> LocationRead:
-    count = (await session.exec(select(sa.func.count()).select_from(Location).where(*_visible_to(actor)))).one()
+    count = (await session.scalars(select(sa.func.count()).select_from(Location).where(*_visible_to(actor)))).one()
     if count >= MAX_LOCATIONS:
         raise Conflict(_("A household can have {count} places.").format(count=MAX_LOCATIONS))
     parent = await get_location(session, actor, data.parent_id, field="parent_id") if data.parent_id else None
@@ -137,10 +139,10 @@ async def archive_location(session: AsyncSession, actor: Actor, location_id: UUI
         sa.exists().where(col(Lot.location_id) == location.id, col(Lot.quantity) > 0),
         sa.exists().where(col(Location.parent_id) == location.id, col(Location.archived_at).is_(None)),
     )
-    if (await session.exec(select(occupied))).one():
+    if (await session.scalars(select(occupied))).one():
         raise Conflict(_("Something is still in {place}. Move it first.").format(place=location.name))
     location.archived_at = clock.now()
-    await session.exec(
+    await session.execute(
         sa.update(Product).where(col(Product.default_location_id) == location.id).values(default_location_id=None)
     )
 

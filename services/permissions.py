@@ -16,7 +16,6 @@ _VIEWER = frozenset(
         "categories:list",
         "events:list",
         "households:detail",
-        "households:switch",
         "locations:list",
         "members:list",
         "members:remove",

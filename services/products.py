@@ -7,8 +7,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import like
 from models import CatalogueItem, Category, Lot, Product, ProductBarcode, Unit, UnitConversion
@@ -70,7 +70,7 @@ async def get_product(
     statement = select(Product).where(Product.household_id == actor.household_id, Product.id == product_id)
     if lock:
         statement = statement.with_for_update().execution_options(populate_existing=True)
-    product = (await session.exec(statement)).one_or_none()
+    product: Product | None = (await session.scalars(statement)).one_or_none()
     if product is None:
         message = _("There is no such product.")
         raise InvalidInput({field: message}) if field else NotFound(message)
@@ -83,10 +83,10 @@ async def read_product(session: AsyncSession, actor: Actor, product_id: UUID) ->
     if row is None:
         raise NotFound(_("There is no such product."))
     product: Product = row[0]
-    barcodes = await session.exec(
+    barcodes = await session.scalars(
         select(ProductBarcode).where(ProductBarcode.product_id == product_id).order_by(col(ProductBarcode.id))
     )
-    conversions = await session.exec(
+    conversions = await session.execute(
         select(col(Unit.code), col(UnitConversion.factor))
         .join(UnitConversion, col(UnitConversion.unit_id) == col(Unit.id))
         .where(UnitConversion.product_id == product_id)
@@ -140,7 +140,7 @@ async def create_from_catalogue(session: AsyncSession, actor: Actor, barcode: st
     Raises `InvalidInput` for a barcode nobody knows.
     """
     code = _normalise(barcode, field="barcode")
-    item = (await session.exec(select(CatalogueItem).where(CatalogueItem.gtin == code))).one_or_none()
+    item = (await session.scalars(select(CatalogueItem).where(CatalogueItem.gtin == code))).one_or_none()
     if item is None:
         raise InvalidInput({"barcode": _("Nobody knows this barcode yet. Add the product by its name.")})
     name = item.name[:NAME_LENGTH].strip()
@@ -172,11 +172,11 @@ async def archive_product(session: AsyncSession, actor: Actor, product_id: UUID)
     """Put a product out of use; its history stays. Raises `Conflict` while some is in stock."""
     product = await get_product(session, actor, product_id, lock=True)
     in_stock = sa.exists().where(col(Lot.product_id) == product.id, col(Lot.quantity) > 0)
-    if (await session.exec(select(in_stock))).one():
+    if (await session.scalars(select(in_stock))).one():
         raise Conflict(_("Some {name} is still in stock.").format(name=product.name))
     product.archived_at = clock.now()
     product.version += 1
-    await session.exec(delete(ProductBarcode).where(col(ProductBarcode.product_id) == product.id))
+    await session.execute(delete(ProductBarcode).where(col(ProductBarcode.product_id) == product.id))
 
 
 async def restore_product(session: AsyncSession, actor: Actor, product_id: UUID) -> None:
@@ -193,7 +193,7 @@ async def add_barcode(
     """Raises `Conflict` when the household has this code on a product already."""
     product = await get_product(session, actor, product_id)
     count = select(sa.func.count()).select_from(ProductBarcode).where(ProductBarcode.product_id == product.id)
-    if (await session.exec(count)).one() >= MAX_BARCODES:
+    if (await session.scalars(count)).one() >= MAX_BARCODES:
         raise Conflict(_("A product can have {count} barcodes.").format(count=MAX_BARCODES))
     barcode = ProductBarcode(
         household_id=actor.household_id,
@@ -211,7 +211,7 @@ async def add_barcode(
 
 
 async def remove_barcode(session: AsyncSession, actor: Actor, product_id: UUID, code: str) -> None:
-    removed = await session.exec(
+    removed = await session.execute(
         delete(ProductBarcode)
         .where(col(ProductBarcode.household_id) == actor.household_id)
         .where(col(ProductBarcode.product_id) == product_id)
@@ -240,7 +240,7 @@ async def add_conversion(session: AsyncSession, actor: Actor, product_id: UUID, 
     stock_unit = await session.get_one(Unit, product.unit_id)
     if units.convert(data.factor, unit, stock_unit) is not None:
         raise InvalidInput({"unit": _("How these two convert is known already.")})
-    known = await session.exec(
+    known = await session.scalars(
         select(UnitConversion).where(UnitConversion.product_id == product.id, UnitConversion.unit_id == unit.id)
     )
     conversion = known.one_or_none() or UnitConversion(product_id=product.id, unit_id=unit.id, factor=data.factor)
@@ -252,7 +252,7 @@ async def add_conversion(session: AsyncSession, actor: Actor, product_id: UUID, 
 async def remove_conversion(session: AsyncSession, actor: Actor, product_id: UUID, unit_code: str) -> None:
     product = await get_product(session, actor, product_id)
     unit = await units.get_unit(session, actor, unit_code)
-    removed = await session.exec(
+    removed = await session.execute(
         delete(UnitConversion)
         .where(col(UnitConversion.product_id) == product.id, col(UnitConversion.unit_id) == unit.id)
         .returning(col(UnitConversion.id))
@@ -267,7 +267,7 @@ async def find_by_name(session: AsyncSession, actor: Actor, name: str) -> Produc
         Product.name_key == fold(name),
         col(Product.archived_at).is_(None),
     )
-    return (await session.exec(statement)).one_or_none()
+    return (await session.scalars(statement)).one_or_none()
 
 
 async def suggest(session: AsyncSession, actor: Actor, query: str, *, limit: int = 6) -> Sequence[Any]:
@@ -354,7 +354,7 @@ async def _find_catalogue_item(session: AsyncSession, data: ProductCreate) -> Ca
         return item
     if data.barcode:
         code = _normalise(data.barcode, field="barcode")
-        return (await session.exec(select(CatalogueItem).where(CatalogueItem.gtin == code))).one_or_none()
+        return (await session.scalars(select(CatalogueItem).where(CatalogueItem.gtin == code))).one_or_none()
     return None
 
 
@@ -369,10 +369,10 @@ async def _change_unit(session: AsyncSession, actor: Actor, product: Product, un
     unit = await units.get_unit(session, actor, unit_code)
     if unit.id == product.unit_id:
         return
-    if (await session.exec(select(sa.exists().where(col(Lot.product_id) == product.id)))).one():
+    if (await session.scalars(select(sa.exists().where(col(Lot.product_id) == product.id)))).one():
         raise Conflict(_("The unit cannot change any more: quantities were booked in it."))
     product.unit_id = unit.id
-    await session.exec(delete(UnitConversion).where(col(UnitConversion.product_id) == product.id))
+    await session.execute(delete(UnitConversion).where(col(UnitConversion.product_id) == product.id))
 
 
 async def _save(session: AsyncSession, product: Product) -> None:

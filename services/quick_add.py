@@ -8,8 +8,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import like
 from models import CatalogueItem, Category, DateKind, LocationKind, Lot, Product, Unit, UnitKind
@@ -211,4 +211,4 @@ async def _catalogue(session: AsyncSession, query: str, *, limit: int = 4) -> Se
         .order_by(sa.func.length(col(CatalogueItem.name)), col(CatalogueItem.id))
         .limit(limit)
     )
-    return (await session.exec(statement)).all()
+    return (await session.scalars(statement)).all()

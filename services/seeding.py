@@ -9,8 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models import Category, DateKind, Unit, UnitKind
 from services.categories import keywords_of
@@ -27,7 +27,7 @@ async def seed_words(session: AsyncSession) -> dict[str, int]:
 
 
 async def _seed_units(session: AsyncSession) -> int:
-    known = {unit.code: unit for unit in await session.exec(select(Unit).where(col(Unit.household_id).is_(None)))}
+    known = {unit.code: unit for unit in await session.scalars(select(Unit).where(col(Unit.household_id).is_(None)))}
     changed = 0
     for row in read_rows("units.csv"):
         values = {**row, "kind": UnitKind(row["kind"]), "factor": Decimal(row["factor"])}
@@ -37,10 +37,10 @@ async def _seed_units(session: AsyncSession) -> int:
 
 
 async def _seed_categories(session: AsyncSession) -> int:
-    units = {unit.code: unit.id for unit in await session.exec(select(Unit).where(col(Unit.household_id).is_(None)))}
+    units = {unit.code: unit.id for unit in await session.scalars(select(Unit).where(col(Unit.household_id).is_(None)))}
     known = {
         category.code: category
-        for category in await session.exec(select(Category).where(col(Category.household_id).is_(None)))
+        for category in await session.scalars(select(Category).where(col(Category.household_id).is_(None)))
     }
     rows = list(read_rows("categories.csv"))
     icons = {row["code"]: row["icon"] for row in rows}

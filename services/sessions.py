@@ -8,8 +8,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select, update
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import Id, Prepared, UTCDateTime
 from models import Household, Membership, Role, SessionToken, Theme, TokenKind, User, UserSession
@@ -58,7 +58,7 @@ async def refresh(session: AsyncSession, token: str) -> Tokens | None:
     session: commit that, do not raise.
     """
     now = clock.now()
-    spent = await session.exec(
+    spent = await session.execute(
         update(SessionToken)
         .where(col(SessionToken.token_hash) == hash_token(token))
         .where(col(SessionToken.kind) == TokenKind.REFRESH, col(SessionToken.expires_at) > now)
@@ -72,14 +72,14 @@ async def refresh(session: AsyncSession, token: str) -> Tokens | None:
         return None
 
     of_session = delete(SessionToken).where(col(SessionToken.session_id) == session_id)
-    await session.exec(of_session.where(col(SessionToken.kind) == TokenKind.ACCESS))
-    await session.exec(of_session.where(col(SessionToken.used_at) < now - REPLAY_MEMORY))
+    await session.execute(of_session.where(col(SessionToken.kind) == TokenKind.ACCESS))
+    await session.execute(of_session.where(col(SessionToken.used_at) < now - REPLAY_MEMORY))
     await touch(session, session_id)
     return await _issue(session, session_id)
 
 
 async def end(session: AsyncSession, session_id: UUID) -> None:
-    await session.exec(delete(UserSession).where(col(UserSession.id) == session_id))
+    await session.execute(delete(UserSession).where(col(UserSession.id) == session_id))
 
 
 async def end_all(session: AsyncSession, user_id: UUID, *, but: UUID | None = None) -> None:
@@ -87,19 +87,19 @@ async def end_all(session: AsyncSession, user_id: UUID, *, but: UUID | None = No
     statement = delete(UserSession).where(col(UserSession.user_id) == user_id)
     if but is not None:
         statement = statement.where(col(UserSession.id) != but)
-    await session.exec(statement)
+    await session.scalars(statement)
 
 
 async def switch_household(session: AsyncSession, account: Account, household_id: UUID | None) -> None:
     """Remember which household this device shows."""
-    await session.exec(
+    await session.execute(
         update(UserSession).where(col(UserSession.id) == account.session_id).values(household_id=household_id)
     )
 
 
 async def touch(session: AsyncSession, session_id: UUID) -> None:
     now = clock.now()
-    await session.exec(
+    await session.execute(
         update(UserSession)
         .where(col(UserSession.id) == session_id)
         .values(last_used_at=now, expires_at=now + SESSION_LIFETIME)
@@ -200,7 +200,7 @@ async def _end_if_replayed(session: AsyncSession, token: str) -> None:
     used = select(SessionToken.session_id).where(
         SessionToken.token_hash == hash_token(token), col(SessionToken.used_at).is_not(None)
     )
-    await session.exec(delete(UserSession).where(col(UserSession.id).in_(used)))
+    await session.execute(delete(UserSession).where(col(UserSession.id).in_(used)))
 
 
 async def _issue(session: AsyncSession, session_id: UUID, *, cookie: str | None = None) -> Tokens:

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from models import Product, Unit, UnitConversion, UnitKind
@@ -34,12 +34,12 @@ async def list_units(session: AsyncSession, actor: Actor, page: PageRequest) -> 
 async def list_own(session: AsyncSession, actor: Actor) -> Sequence[Unit]:
     """The household's own units."""
     statement = select(Unit).where(Unit.household_id == actor.household_id).order_by(col(Unit.code))
-    return (await session.exec(statement)).all()
+    return (await session.scalars(statement)).all()
 
 
 async def list_choices(session: AsyncSession, actor: Actor, convertible_to: str | None = None) -> list[tuple[str, str]]:
     """`(code, name)` of units for a select: all of them, or those that convert into one of them by themselves."""
-    found = (await session.exec(_visible_to(actor).order_by(col(Unit.kind), col(Unit.factor), col(Unit.code)))).all()
+    found = (await session.scalars(_visible_to(actor).order_by(col(Unit.kind), col(Unit.factor), col(Unit.code)))).all()
     target = next((unit for unit in found if unit.code == convertible_to), None)
     return [(unit.code, _(unit.plural)) for unit in found if target is None or _ratio(unit, target) is not None]
 
@@ -48,7 +48,8 @@ async def get_unit(session: AsyncSession, actor: Actor, code: str, *, field: str
     """The household's unit of that code, or ours. Raises `InvalidInput` at `field`."""
     # A household's own unit hides ours of the same code.
     own_first = col(Unit.household_id).is_(None)
-    unit = (await session.exec(_visible_to(actor).where(Unit.code == code).order_by(own_first))).first()
+    statement = _visible_to(actor).where(Unit.code == code).order_by(own_first)
+    unit: Unit | None = (await session.scalars(statement)).first()
     if unit is None:
         raise InvalidInput({field: _("There is no unit “{code}”.").format(code=code)})
     return unit
@@ -76,7 +77,7 @@ async def delete_unit(session: AsyncSession, actor: Actor, unit_id: UUID) -> Non
     used = sa.or_(
         sa.exists().where(col(Product.unit_id) == unit.id), sa.exists().where(col(UnitConversion.unit_id) == unit.id)
     )
-    if (await session.exec(select(used))).one():
+    if (await session.scalars(select(used))).one():
         raise Conflict(_("Some products use this unit."))
     await session.delete(unit)
 
@@ -92,7 +93,7 @@ async def to_stock_unit(
         return quantity
 
     stock_unit = await session.get_one(Unit, product.unit_id)
-    conversions = await session.exec(
+    conversions = await session.execute(
         select(UnitConversion, Unit)
         .join(Unit, col(Unit.id) == col(UnitConversion.unit_id))
         .where(UnitConversion.product_id == product.id)
@@ -140,7 +141,7 @@ def _visible_to(actor: Actor) -> SelectOfScalar[Unit]:
 
 
 async def _get_own(session: AsyncSession, actor: Actor, unit_id: UUID) -> Unit:
-    unit = (await session.exec(_visible_to(actor).where(Unit.id == unit_id))).one_or_none()
+    unit: Unit | None = (await session.scalars(_visible_to(actor).where(Unit.id == unit_id))).one_or_none()
     if unit is None:
         raise NotFound(_("There is no such unit."))
     if unit.household_id is None:

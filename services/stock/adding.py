@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models import (
     DateKind,
@@ -184,7 +184,7 @@ async def check_owner(session: AsyncSession, actor: Actor, owner_id: UUID | None
     is_member = sa.exists().where(
         col(Membership.household_id) == actor.household_id, col(Membership.user_id) == owner_id
     )
-    if not (await session.exec(select(is_member))).one():
+    if not (await session.scalars(select(is_member))).one():
         raise InvalidInput({"owner_id": _("There is no such member.")})
 
 

@@ -1,0 +1,300 @@
+"""The permanent cast, on both databases, rolled back after each test.
+
+alice owns a household in Berlin, bob is a member, vera may only look, dora administers it; charlie has a household of
+his own next door; sam is staff and belongs nowhere.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+import pytest
+import pytest_asyncio
+from alembic import command
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
+
+import settings as settings_module
+from auth import COOKIE
+from commands.migrations import alembic_config
+from db import Database, use_database
+from main import create_app
+from models import Household, Membership, Role, SessionToken, Theme, TokenKind, User, UserSession
+from services import locations, seeding
+from services.core import clock, i18n
+from services.core.ids import hash_token
+from services.passwords import HASHER
+from services.permissions import Actor
+from settings import Settings
+from tests.servers import ENGINES, create_database, postgresql_server, settings_for
+
+NOW = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
+TODAY = date(2026, 11, 22)
+PASSWORD = "correct horse 7"
+NAMESPACE = UUID("00000000-0000-4000-8000-000000000000")
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with postgresql_server(tmp_path_factory.mktemp("pg")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An empty database, on each engine in turn."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('db') / 'larder.db'}"
+    return asyncio.run(create_database(request.getfixturevalue("postgresql")))
+
+
+@pytest.fixture(scope="session")
+def config(database_url: str) -> Iterator[Settings]:
+    """The settings of the tests, for everything that asks for settings."""
+    config = settings_for(database_url)
+    settings_module.get_settings.cache_clear()
+    original = settings_module.Settings
+    settings_module.Settings = lambda: config  # type: ignore[assignment, misc]
+    yield config
+    settings_module.Settings = original  # type: ignore[misc]
+    settings_module.get_settings.cache_clear()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def database(config: Settings) -> AsyncIterator[Database]:
+    """A migrated database with the words and the cast in it."""
+    await asyncio.to_thread(command.upgrade, alembic_config(config.database_url), "head")
+    database = Database(config)
+    async with database.session_scope() as session:
+        await seeding.seed_words(session)
+        await _make_cast(session)
+    yield database
+    await database.dispose()
+
+
+class RolledBack(Database):
+    """Every session on one connection, each a savepoint of a transaction that never commits."""
+
+    def __init__(self, connection: AsyncConnection, url: Any) -> None:
+        self.url = url
+        self.reader = self.writer = connection.engine
+        sessions = async_sessionmaker(
+            connection, class_=AsyncSession, expire_on_commit=False, join_transaction_mode="create_savepoint"
+        )
+        self._sessions = {True: sessions, False: sessions}
+
+    @asynccontextmanager
+    async def session_scope(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
+        async with self._sessions[read_only]() as session:
+            yield session
+            await session.commit()
+
+    async def dispose(self) -> None:
+        """The connection is the fixture's."""
+
+
+@pytest_asyncio.fixture
+async def rolled_back(database: Database) -> AsyncIterator[RolledBack]:
+    async with database.writer.connect() as connection:
+        transaction = await connection.begin()
+        rolled_back = RolledBack(connection, database.url)
+        use_database(rolled_back)
+        yield rolled_back
+        use_database(None)
+        await transaction.rollback()
+
+
+@pytest_asyncio.fixture
+async def session(rolled_back: RolledBack) -> AsyncIterator[AsyncSession]:
+    async with rolled_back.session_scope() as session:
+        yield session
+
+
+@pytest.fixture(autouse=True)
+def _standing_still() -> Iterator[None]:
+    with ExitStack() as stack:
+        stack.enter_context(clock.frozen(NOW))
+        i18n.use_locale("en-GB")
+        yield
+
+
+@pytest.fixture
+def app(rolled_back: RolledBack) -> FastAPI:
+    return create_app()
+
+
+ClientOf = Callable[[Actor | None], AsyncClient]
+
+
+@pytest_asyncio.fixture
+async def client_of(app: FastAPI) -> AsyncIterator[Callable[..., AsyncClient]]:
+    """An API client of one of the cast, with a bearer token; of nobody for None."""
+    clients: list[AsyncClient] = []
+
+    def make(actor: Actor | None) -> AsyncClient:
+        headers = {"Authorization": f"Bearer {token_of(actor, TokenKind.ACCESS)}"} if actor else {}
+        client = AsyncClient(
+            transport=ASGITransport(app), base_url="http://localhost/api/v1", headers=headers, timeout=30
+        )
+        clients.append(client)
+        return client
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+@pytest_asyncio.fixture
+async def browser_of(app: FastAPI) -> AsyncIterator[Callable[..., AsyncClient]]:
+    """A browser without JavaScript, signed in by cookie; `htmx=True` sends what htmx sends."""
+    clients: list[AsyncClient] = []
+
+    def make(actor: Actor | None, *, htmx: bool = False) -> AsyncClient:
+        client = AsyncClient(
+            transport=ASGITransport(app),
+            base_url="http://localhost",
+            headers={"Sec-Fetch-Site": "same-origin", **({"HX-Request": "true"} if htmx else {})},
+            timeout=30,
+        )
+        if actor:
+            client.cookies.set(COOKIE, token_of(actor, TokenKind.COOKIE))
+        clients.append(client)
+        return client
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+@pytest.fixture
+def client(client_of: ClientOf, alice: Actor) -> AsyncClient:
+    """Alice's API client."""
+    return client_of(alice)
+
+
+# The cast
+
+
+def _user_id(name: str) -> UUID:
+    return uuid5(NAMESPACE, name)
+
+
+HOUSEHOLD = uuid5(NAMESPACE, "household")
+NEXT_DOOR = uuid5(NAMESPACE, "next door")
+ROLES = {"alice": Role.OWNER, "dora": Role.ADMIN, "bob": Role.MEMBER, "vera": Role.VIEWER}
+NAMES = (*ROLES, "charlie", "sam")
+
+
+def make_actor(name: str) -> Actor:
+    return Actor(
+        user_id=_user_id(name),
+        session_id=uuid5(_user_id(name), "session"),
+        name=name.capitalize(),
+        email=f"{name}@example.com",
+        locale="en-GB",
+        theme=Theme.SYSTEM,
+        is_superuser=name == "sam",
+        household_id=HOUSEHOLD if name in ROLES else NEXT_DOOR,
+        household_name="Home" if name in ROLES else "Next door",
+        role=ROLES.get(name, Role.OWNER),
+        time_zone="Europe/Berlin",
+        currency="EUR",
+        soon_days=5,
+    )
+
+
+def token_of(actor: Actor, kind: TokenKind) -> str:
+    return f"{kind} of {actor.name}".replace(" ", "-")
+
+
+async def _make_cast(session: AsyncSession) -> None:
+    hashed = HASHER.hash(PASSWORD)
+    session.add_all(
+        Household(id=household_id, name=name, time_zone="Europe/Berlin", locale="en-GB")
+        for household_id, name in ((HOUSEHOLD, "Home"), (NEXT_DOOR, "Next door"))
+    )
+    actors = [make_actor(name) for name in NAMES]
+    session.add_all(
+        User(
+            id=actor.user_id,
+            email=actor.email,
+            name=actor.name,
+            hashed_password=hashed,
+            is_superuser=actor.is_superuser,
+            is_verified=True,
+        )
+        for actor in actors
+    )
+    await session.flush()
+    session.add_all([*locations.first_locations(HOUSEHOLD), *locations.first_locations(NEXT_DOOR)])
+    session.add_all(
+        Membership(household_id=actor.household_id, user_id=actor.user_id, role=actor.role)
+        for actor in actors
+        if actor.name != "Sam"
+    )
+    session.add_all(
+        UserSession(
+            id=actor.session_id,
+            user_id=actor.user_id,
+            household_id=actor.household_id if actor.name != "Sam" else None,
+            created_at=NOW,
+            last_used_at=NOW,
+            expires_at=NOW + timedelta(days=3650),
+        )
+        for actor in actors
+    )
+    await session.flush()
+    session.add_all(
+        SessionToken(
+            token_hash=hash_token(token_of(actor, kind)),
+            session_id=actor.session_id,
+            kind=kind,
+            expires_at=NOW + timedelta(days=3650),
+        )
+        for actor in actors
+        for kind in (TokenKind.ACCESS, TokenKind.COOKIE)
+    )
+
+
+@pytest.fixture
+def alice() -> Actor:
+    return make_actor("alice")
+
+
+@pytest.fixture
+def dora() -> Actor:
+    return make_actor("dora")
+
+
+@pytest.fixture
+def bob() -> Actor:
+    return make_actor("bob")
+
+
+@pytest.fixture
+def vera() -> Actor:
+    return make_actor("vera")
+
+
+@pytest.fixture
+def charlie() -> Actor:
+    return make_actor("charlie")
+
+
+@pytest.fixture
+def sam() -> Actor:
+    return make_actor("sam")
+
+
+@pytest.fixture
+def testdata() -> Path:
+    """The samples beside the project; tests that want them skip where they are absent."""
+    folder = Path(__file__).parents[2] / "shared" / "testdata"
+    if not folder.is_dir():
+        pytest.skip("../shared/testdata is not here")
+    return folder

