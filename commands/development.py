@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from uvicorn.importer import import_from_string
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from uvicorn.importer import import_from_string
 
 import models
-from routes.table import list_routes
 from db import get_database, session_scope
+from routes.table import list_routes
 from services.core import clock
 from services.core.i18n import DOMAIN, LOCALE_DIR
 from services.permissions import ROLE_PERMISSIONS

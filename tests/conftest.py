@@ -111,7 +111,7 @@ async def rolled_back(database: Database) -> AsyncIterator[RolledBack]:
 
 @pytest_asyncio.fixture
 async def session(rolled_back: RolledBack) -> AsyncIterator[AsyncSession]:
-    async with rolled_back.session_scope() as session:
+    async with rolled_back.writing_sessions() as session:
         yield session
 
 

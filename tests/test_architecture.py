@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -232,7 +233,7 @@ def test_every_route_of_a_household_is_in_the_permission_table(app: FastAPI) -> 
 def test_roles_grow_from_viewer_to_owner() -> None:
     roles = list(ROLE_PERMISSIONS.values())
 
-    assert all(lower < higher for lower, higher in zip(roles, roles[1:], strict=False))
+    assert all(lower < higher for lower, higher in pairwise(roles))
 
 
 def test_every_route_of_a_household_goes_through_its_actor(app: FastAPI) -> None:

@@ -6,6 +6,10 @@ import unicodedata
 _DIRECTION_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
+# Letters and symbols that show as nothing.
+_INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+
+
 def has_forbidden_characters(text: str, *, multiline: bool = False) -> bool:
     """Control characters, lone surrogates, unassigned code points and direction overrides."""
     allowed = "\n\t" if multiline else ""
@@ -17,8 +21,8 @@ def has_forbidden_characters(text: str, *, multiline: bool = False) -> bool:
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing of it can be seen: only spaces, and marks such as the zero-width ones."""
-    return all(unicodedata.category(character)[0] in "ZC" for character in text)
+    """Whether nothing of it can be seen: only spaces, fillers, and marks such as the zero-width ones."""
+    return all(character in _INVISIBLE or unicodedata.category(character)[0] in "ZC" for character in text)
 
 
 def clean(text: str) -> str:

@@ -87,6 +87,10 @@ async def consume_product(
         in_stock = in_stock.where(col(Lot.location_id).in_(queries.within()))
     lot_ids = await session.execute(in_stock, {"location_id": data.location_id} if data.location_id else {})
     lots = await ledger.lock_lots(session, actor, lot_ids.scalars())
+    left = sum((lot.quantity for lot in lots.values()), ledger.NOTHING)
+    if quantity > left:
+        raise Conflict(_("Only {left} left.").format(left=plain(left)), code="too_little_left")
+
     group_id = new_id()
     booked: list[Booked] = []
     for lot in sorted(lots.values(), key=_first_expiring):
@@ -95,8 +99,6 @@ async def consume_product(
             booking = await ledger.book(session, actor, lot, EventKind.CONSUME, delta=-taken, group_id=group_id)
             booked.append(Booked(await get_lot(session, actor, lot.id), booking.event_id, taken))
             needed -= taken
-    if needed > 0:
-        raise Conflict(_("Only {left} left.").format(left=plain(quantity - needed)), code="too_little_left")
     return quantity, group_id, booked
 
 
