@@ -18,13 +18,14 @@ import asyncpg
 import sqlalchemy as sa
 from fastapi.requests import HTTPConnection
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from services.core.errors import AppError
 from settings import VAR, Settings, get_settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -352,6 +353,16 @@ def use_database(database: Database | None) -> None:
 
 def session_scope(*, read_only: bool = False) -> Any:
     return get_database().session_scope(read_only=read_only)
+
+
+@asynccontextmanager
+async def unless_taken(session: AsyncSession, taken: AppError) -> AsyncIterator[None]:
+    """Write what was changed before and in this block. What a unique constraint refuses raises `taken`."""
+    try:
+        async with session.begin_nested():
+            yield
+    except IntegrityError as error:
+        raise taken from error
 
 
 async def get_session(connection: HTTPConnection) -> AsyncIterator[AsyncSession]:

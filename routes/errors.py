@@ -11,6 +11,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import Field
+from sqlalchemy.exc import IntegrityError, NoResultFound
+from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -76,6 +78,8 @@ def add_exception_handlers(app: FastAPI) -> None:
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
+    for overtaken in (IntegrityError, NoResultFound, StaleDataError):
+        app.add_exception_handler(overtaken, _overtaken)
 
 
 def answer(
@@ -166,6 +170,13 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     detail = details.get(error.status_code, error.detail)
     code = CODES.get(error.status_code, "error")
     return answer(request, error.status_code, detail, code=code, headers=error.headers)
+
+
+async def _overtaken(request: Request, error: Exception) -> Response:
+    """What a request built on was changed or deleted by another one meanwhile."""
+    logger.warning("overtaken", error=type(error).__name__)
+    detail = _("Somebody changed this at the same moment. Please look again.")
+    return answer(request, 409, detail, code="overtaken")
 
 
 async def refuse_cross_origin(request: Request) -> Response:

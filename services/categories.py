@@ -10,12 +10,11 @@ from typing import Any, cast
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select, update
 
-from db import like
+from db import like, unless_taken
 from models import Category, DateKind, LocationKind, Product, Unit
 from services import units
 from services.core.errors import Conflict, InvalidInput, NotFound
@@ -236,11 +235,9 @@ async def _apply(session: AsyncSession, actor: Actor, category: Category, data: 
 
 
 async def _save(session: AsyncSession, category: Category) -> None:
-    try:
-        async with session.begin_nested():
-            session.add(category)
-    except IntegrityError as error:
-        raise Conflict(_("You already have a category “{name}”.").format(name=category.name)) from error
+    taken = _("You already have a category “{name}”.").format(name=category.name)
+    async with unless_taken(session, Conflict(taken, code="duplicate")):
+        session.add(category)
 
 
 async def _reread(session: AsyncSession, actor: Actor, category_id: UUID) -> CategoryRead:

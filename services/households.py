@@ -8,10 +8,10 @@ from datetime import timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select, update
 
+from db import unless_taken
 from models import Household, Invitation, Membership, Role, User, UserSession
 from services import locations
 from services.core import clock
@@ -205,11 +205,8 @@ async def accept_invitation(session: AsyncSession, user_id: UUID, email: str, to
     if invitation.email and invitation.email != email:
         raise PermissionDenied(_("This invitation is for another e-mail address."))
     membership = Membership(household_id=invitation.household_id, user_id=user_id, role=invitation.role)
-    try:
-        async with session.begin_nested():
-            session.add(membership)
-    except IntegrityError as error:
-        raise Conflict(_("You already belong to this household.")) from error
+    async with unless_taken(session, Conflict(_("You already belong to this household."))):
+        session.add(membership)
     household = await session.get_one(Household, invitation.household_id)
     return _read(household, invitation.role)
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from db import unless_taken
 from models import Location, LocationKind, Lot, Product
 from services.core import clock
 from services.core.errors import Conflict, InvalidInput, NotFound
@@ -164,9 +164,7 @@ async def _put_within(session: AsyncSession, actor: Actor, location: Location, p
 
 
 async def _save(session: AsyncSession, actor: Actor, location: Location) -> LocationRead:
-    try:
-        async with session.begin_nested():
-            session.add(location)
-    except IntegrityError as error:
-        raise Conflict(_("There is already a “{name}” here.").format(name=location.name)) from error
+    taken = _("There is already a “{name}” here.").format(name=location.name)
+    async with unless_taken(session, Conflict(taken, code="duplicate")):
+        session.add(location)
     return next(read for read in await read_tree(session, actor) if read.id == location.id)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
 
-from db import like
+from db import like, unless_taken
 from models import CatalogueItem, Category, Lot, Product, ProductBarcode, Unit, UnitConversion
 from services import bulk, categories, locations, units
 from services.core import clock, gtin
@@ -235,7 +235,7 @@ async def find_by_barcode(session: AsyncSession, actor: Actor, code: str) -> tup
 
 async def add_conversion(session: AsyncSession, actor: Actor, product_id: UUID, data: ConversionCreate) -> None:
     """Say how much of the product's unit one of another unit is; says it anew when it was said before."""
-    product = await get_product(session, actor, product_id)
+    product = await get_product(session, actor, product_id, lock=True)
     unit = await units.get_unit(session, actor, data.unit)
     stock_unit = await session.get_one(Unit, product.unit_id)
     if units.convert(data.factor, unit, stock_unit) is not None:
@@ -376,9 +376,6 @@ async def _change_unit(session: AsyncSession, actor: Actor, product: Product, un
 
 
 async def _save(session: AsyncSession, product: Product) -> None:
-    name = product.name
-    try:
-        async with session.begin_nested():
-            session.add(product)
-    except IntegrityError as error:
-        raise Conflict(_("You already have a product “{name}”.").format(name=name), code="duplicate") from error
+    taken = _("You already have a product “{name}”.").format(name=product.name)
+    async with unless_taken(session, Conflict(taken, code="duplicate")):
+        session.add(product)

@@ -87,7 +87,7 @@ async def end_all(session: AsyncSession, user_id: UUID, *, but: UUID | None = No
     statement = delete(UserSession).where(col(UserSession.user_id) == user_id)
     if but is not None:
         statement = statement.where(col(UserSession.id) != but)
-    await session.scalars(statement)
+    await session.execute(statement)
 
 
 async def switch_household(session: AsyncSession, account: Account, household_id: UUID | None) -> None:

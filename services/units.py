@@ -7,11 +7,11 @@ from fractions import Fraction
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from db import unless_taken
 from models import Product, Unit, UnitConversion, UnitKind
 from services.core.errors import Conflict, InvalidInput, NotFound
 from services.core.i18n import _
@@ -57,11 +57,9 @@ async def get_unit(session: AsyncSession, actor: Actor, code: str, *, field: str
 
 async def create_unit(session: AsyncSession, actor: Actor, data: UnitCreate) -> UnitRead:
     unit = Unit(household_id=actor.household_id, **data.model_dump(exclude={"plural"}), plural=data.plural or data.name)
-    try:
-        async with session.begin_nested():
-            session.add(unit)
-    except IntegrityError as error:
-        raise Conflict(_("You already have a unit “{code}”.").format(code=data.code)) from error
+    taken = _("You already have a unit “{code}”.").format(code=data.code)
+    async with unless_taken(session, Conflict(taken, code="duplicate")):
+        session.add(unit)
     return _read(unit)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
+import hypothesis
 import pytest
 import pytest_asyncio
 from alembic import command
@@ -32,6 +33,10 @@ from services.passwords import HASHER
 from services.permissions import Actor
 from settings import Settings
 from tests.servers import ENGINES, create_database, postgresql_server, settings_for
+
+# How fast this machine is today proves nothing.
+hypothesis.settings.register_profile("larder", deadline=None)
+hypothesis.settings.load_profile("larder")
 
 NOW = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
 TODAY = date(2026, 11, 22)

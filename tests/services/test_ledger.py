@@ -172,7 +172,7 @@ async def test_undo_puts_a_place_and_a_product_back_into_use(session: AsyncSessi
     shelf = await locations.create_location(session, alice, LocationCreate(name="Shelf", parent_id=fridge))
     product = await make_product(session, alice, name="Quark", default_location_id=shelf.id)
     lot = await make_lot(session, alice, product=product, quantity=1)
-    await session.execute(Lot.__table__.update().where(Lot.id == lot.id).values(location_id=shelf.id))  # type: ignore[attr-defined, arg-type]
+    await session.execute(Lot.__table__.update().where(Lot.id == lot.id).values(location_id=shelf.id))  # type: ignore[attr-defined]
     taken = await take(session, alice, lot, 1)
     await locations.archive_location(session, alice, shelf.id)
     await products.archive_product(session, alice, product.id)
@@ -229,4 +229,4 @@ async def test_the_database_refuses_less_than_nothing(session: AsyncSession, ali
 
     with pytest.raises(IntegrityError):
         async with session.begin_nested():
-            await session.execute(Lot.__table__.update().where(Lot.id == lot.id).values(quantity=Decimal(-1)))  # type: ignore[attr-defined, arg-type]
+            await session.execute(Lot.__table__.update().where(Lot.id == lot.id).values(quantity=Decimal(-1)))  # type: ignore[attr-defined]

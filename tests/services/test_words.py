@@ -29,7 +29,8 @@ ALL = PageRequest(limit=200)
 
 
 async def unit(session: AsyncSession, code: str) -> Unit:
-    return (await session.scalars(select(Unit).where(Unit.code == code, col(Unit.household_id).is_(None)))).one()
+    unit: Unit = (await session.scalars(select(Unit).where(Unit.code == code, col(Unit.household_id).is_(None)))).one()
+    return unit
 
 
 # Seeds
