@@ -1,10 +1,11 @@
 """The staff panel: SQLAdmin at /admin, for superusers."""
 
 from fastapi import FastAPI
-from sqladmin import Admin
+from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from admin import people, stock, words
 from admin.access import SuperusersOnly
+from admin.panel import Panel
 from db import get_database
 from routes.rendering import static_url
 from settings import ROOT, Settings
@@ -22,11 +23,12 @@ VIEWS = (
 )
 
 
-def mount_admin(app: FastAPI, settings: Settings) -> Admin:
-    admin = Admin(
+def mount_admin(app: FastAPI, settings: Settings) -> Panel:
+    admin = Panel(
         app,
-        # It reads and writes in sessions of its own, which it commits itself.
-        session_maker=get_database().writing_sessions,
+        # It reads and writes in sessions of its own, which it commits itself, and turns off autoflush in the maker it
+        # is given: the app's stays as it is.
+        session_maker=async_sessionmaker(**get_database().writing_sessions.kw),
         base_url="/admin",
         title="Larder staff",
         favicon_url=static_url("icon.svg"),

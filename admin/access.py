@@ -27,9 +27,6 @@ class SuperusersOnly(AuthenticationBackend):
             https_only=settings.is_production,
         )
 
-    async def login(self, request: Request) -> Response:
-        return RedirectResponse(LOGIN, 303)
-
     async def logout(self, request: Request) -> Response:
         signed_in = await _signed_in(request)
         if signed_in:

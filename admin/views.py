@@ -1,19 +1,28 @@
 """What all views of the panel have in common."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, ClassVar
+from uuid import UUID
 
-from fastapi import Request
+import sqlalchemy as sa
+from fastapi import HTTPException, Request
 from pydantic import BaseModel
 from sqladmin import ModelView
 from sqlalchemy.exc import IntegrityError
 from wtforms import SelectField
 
+from db import like, session_scope
 from services.core.errors import InvalidInput
 from services.core.numbers import plain
 from services.schemas.messages import validate
+
+# Longer patterns are too complex for SQLite.
+MAX_SEARCH = 200
 
 
 class View(ModelView):
@@ -34,24 +43,63 @@ class View(ModelView):
     async def on_model_change(self, data: dict[str, Any], model: Any, is_created: bool, request: Request) -> None:
         if self.schema is None:
             return
-        given = {name: data[name] for name in self.schema.model_fields if data.get(name) not in {None, ""}}
+        # By ==: not every number has a hash.
+        given = {name: data[name] for name in self.schema.model_fields if data.get(name) not in (None, "")}
         try:
             checked = validate(self.schema, given)
         except InvalidInput as error:
             raise ValueError("; ".join(f"{field}: {message}" for field, message in error.fields.items())) from error
         data.update({name: getattr(checked, name) for name in self.schema.model_fields if name in data})
+        await self._check_references(data, model)
+
+    async def _check_references(self, data: dict[str, Any], model: Any) -> None:
+        """What is chosen must be everybody's, or of the same household."""
+        async with session_scope(read_only=True) as session:
+            for relation in self._mapper.relationships:
+                chosen = data.get(relation.key)
+                if not chosen:
+                    continue
+                referred = await session.get(relation.mapper.class_, UUID(chosen))
+                if getattr(referred, "household_id", None) not in {None, getattr(model, "household_id", None)}:
+                    raise ValueError(f"{relation.key}: This belongs to another household.")
 
     async def insert_model(self, request: Request, data: dict[str, Any]) -> Any:
-        try:
+        with _conflicts_told():
             return await super().insert_model(request, data)
-        except IntegrityError as error:
-            raise ValueError("There is one like that already, or something it refers to is missing.") from error
 
     async def update_model(self, request: Request, pk: str, data: dict[str, Any]) -> Any:
-        try:
+        with _conflicts_told():
             return await super().update_model(request, pk, data)
-        except IntegrityError as error:
-            raise ValueError("There is one like that already, or something it refers to is missing.") from error
+
+    async def delete_model(self, request: Request, pk: Any) -> None:
+        with _conflicts_told("Others refer to it."):
+            await super().delete_model(request, pk)
+
+    def search_query(self, stmt: sa.Select[Any], term: str) -> sa.Select[Any]:
+        # PostgreSQL keeps no null characters.
+        pattern = like(term.replace("\0", "")[:MAX_SEARCH])
+        columns = (getattr(self.model, name) for name in self._search_fields)
+        return stmt.where(sa.or_(sa.false(), *(column.ilike(pattern, escape="\\") for column in columns)))
+
+    def _stmt_by_identifier(self, identifier: str) -> sa.Select[Any]:
+        try:
+            return super()._stmt_by_identifier(identifier)
+        except ValueError as error:
+            raise HTTPException(404) from error
+
+    async def get_object_filepath(self, identifier: str, column_name: str) -> Path:
+        """No column of ours names a file."""
+        raise HTTPException(404)
+
+
+@contextmanager
+def _conflicts_told(
+    message: str = "There is one like that already, or something it refers to is missing.",
+) -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise ValueError(message) from error
 
 
 class ReadOnlyView(View):

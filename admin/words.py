@@ -1,19 +1,35 @@
 """Categories, units and the catalogue: the words every household shares."""
 
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
 
+import sqlalchemy as sa
 from fastapi import Request
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator
+from sqlmodel import col
 from wtforms import DecimalField
 from wtforms.validators import Optional
 
 from admin.views import EnumField, View
+from db import session_scope
 from models import CatalogueItem, CatalogueSource, Category, DateKind, Unit, UnitKind
 from services.categories import keywords_of
 from services.core import gtin
 from services.core.text import fold
-from services.schemas.types import Days, Factor, Line, Name, QuantityOrZero, Schema, SoonDays, UnitCode, UnitName
+from services.schemas.types import (
+    CatalogueName,
+    Days,
+    Factor,
+    Line,
+    Name,
+    Note,
+    QuantityOrZero,
+    Schema,
+    SoonDays,
+    UnitCode,
+    UnitName,
+)
 
 NUTRIENTS = (
     "energy_kcal",
@@ -36,7 +52,7 @@ DAYS = ("pantry_days", "fridge_days", "freezer_days", "opened_days", "thawed_day
 class CategoryForm(Schema):
     name: Name
     icon: Line = ""
-    keywords: str = Field(default="", max_length=400)
+    keywords: Annotated[Note, StringConstraints(max_length=400)] = ""
     date_kind: DateKind | None = None
     pantry_days: Days | None = None
     fridge_days: Days | None = None
@@ -74,9 +90,21 @@ class CategoryAdmin(View, model=Category):
 
     async def on_model_change(self, data: dict[str, Any], model: Any, is_created: bool, request: Request) -> None:
         await super().on_model_change(data, model, is_created, request)
+        await _check_parent(data.get("parent"), model)
         words = [word for word in data["keywords"].split("|") if word.strip()]
         data["name_key"] = fold(data["name"])
         data["keywords"] = keywords_of(data["name"], *words)
+
+
+async def _check_parent(parent_id: str | None, category: Category) -> None:
+    """Groups hold foods, and nothing lies deeper."""
+    if not parent_id:
+        return
+    async with session_scope(read_only=True) as session:
+        parent = await session.get_one(Category, UUID(parent_id))
+        has_children = await session.scalar(sa.select(sa.exists().where(col(Category.parent_id) == category.id)))
+    if parent.parent_id or parent.id == category.id or has_children:
+        raise ValueError("parent: Choose a group: a category that lies in no other.")
 
 
 class UnitForm(Schema):
@@ -101,9 +129,9 @@ class UnitAdmin(View, model=Unit):
 
 class CatalogueItemForm(Schema):
     gtin: str = Field(max_length=20)
-    name: str = Field(min_length=1, max_length=200)
+    name: CatalogueName
     brand: Line = ""
-    allergens: str = Field(default="", max_length=500)
+    allergens: Annotated[Note, StringConstraints(max_length=500)] = ""
     source: CatalogueSource = CatalogueSource.STAFF
     source_licence: Line = ""
     package_quantity: QuantityOrZero | None = None
@@ -124,8 +152,11 @@ class CatalogueItemForm(Schema):
     @field_validator("gtin")
     @classmethod
     def _has_check_digit(cls, value: str) -> str:
-        code = gtin.normalise(value.strip())
-        if len(code) != 14 or not code.isdecimal():
+        try:
+            code = gtin.normalise(value.strip())
+        except gtin.WrongCheckDigit as error:
+            raise ValueError("A digit of this barcode is wrong: its check digit does not fit.") from error
+        if not (len(code) == 14 and code.isascii() and code.isdecimal()):
             raise ValueError("This is not a GTIN of 8, 12, 13 or 14 digits.")
         return code
 

@@ -1,11 +1,25 @@
 """The commands of `oppman.py`, one module a group. Each parses, calls one service in a session, and prints."""
 
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 from commands import checks, database, development, migrations, server, static, users
+from commands.asynchronous import telling
+
+
+class Commands(TyperGroup):
+    """Errors are raised anywhere, and told once."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with telling():
+            return super().invoke(ctx)
+
 
 application = typer.Typer(
     name="oppman.py",
+    cls=Commands,
     help="Manage this instance of Larder.",
     no_args_is_help=True,
     add_completion=False,

@@ -67,7 +67,7 @@ def dbshell() -> None:
         options = {"--host": url.host or url.query.get("host"), "--port": url.port, "--username": url.username}
         command = ["psql", *(f"{name}={value}" for name, value in options.items() if value), str(url.database)]
         # Never on the command line, where other users of the machine can read it.
-        environment = {**os.environ, "PGPASSWORD": url.password or ""}
+        environment = {**os.environ, **({"PGPASSWORD": url.password} if url.password else {})}
     program = shutil.which(command[0])
     if program is None:
         fail(f"{command[0]} is not installed.")

@@ -2,7 +2,9 @@
 
 import asyncio
 import code
+import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +14,11 @@ import typer
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po, write_po
+from babel.messages.pofile import PoFileError, read_po, write_po
 from uvicorn.importer import import_from_string
 
 import models
+from commands.asynchronous import fail
 from db import get_database, session_scope
 from routes.table import list_routes
 from services.core import clock
@@ -25,10 +28,12 @@ from settings import ROOT
 
 MESSAGES = (
     (".", "auth.py", "python"),
+    ("admin", "**.py", "python"),
     ("routes", "**.py", "python"),
     ("services", "**.py", "python"),
     ("templates", "**.html", "jinja2"),
 )
+DATE = re.compile(rb'"POT-Creation-Date: .*\n')
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "mark": None}
 
 
@@ -76,13 +81,12 @@ def makemessages() -> None:
         ):
             template.add(message, None, [(str(Path(folder) / filename), 0)], auto_comments=comments, context=context)
     LOCALE_DIR.mkdir(exist_ok=True)
-    _write(LOCALE_DIR / f"{DOMAIN}.pot", template)
+    changed = int(_write(LOCALE_DIR / f"{DOMAIN}.pot", template))
     for path in _catalogues():
-        with path.open("rb") as file:
-            catalogue = read_po(file, path.parts[-3])
+        catalogue = _read(path)
         catalogue.update(template)
-        _write(path, catalogue)
-    typer.echo(f"{len(template)} messages in locale/{DOMAIN}.pot, {len(_catalogues())} catalogues brought up to date.")
+        changed += _write(path, catalogue)
+    typer.echo(f"{len(template)} messages in {len(_catalogues())} catalogues, {changed} files changed.")
 
 
 def _is_ours(directory: str | os.PathLike[str]) -> bool:
@@ -92,8 +96,7 @@ def _is_ours(directory: str | os.PathLike[str]) -> bool:
 def compilemessages() -> None:
     """Turn the catalogues into what the app reads."""
     for path in _catalogues():
-        with path.open("rb") as file:
-            catalogue = read_po(file, path.parts[-3])
+        catalogue = _read(path)
         with path.with_suffix(".mo").open("wb") as file:
             write_mo(file, catalogue)
     typer.echo(f"{len(_catalogues())} catalogues compiled.")
@@ -103,6 +106,20 @@ def _catalogues() -> list[Path]:
     return sorted(LOCALE_DIR.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))
 
 
-def _write(path: Path, catalogue: Catalog) -> None:
-    with path.open("wb") as file:
-        write_po(file, catalogue, width=110, sort_output=True, omit_header=False, include_lineno=False)
+def _read(path: Path) -> Catalog:
+    try:
+        with path.open("rb") as file:
+            return read_po(file, path.parts[-3], abort_invalid=True)
+    except PoFileError as error:
+        fail(f"{path.relative_to(ROOT)}: {error}")
+        raise typer.Exit(1) from error
+
+
+def _write(path: Path, catalogue: Catalog) -> bool:
+    """Whether there was anything to write. A new date alone is no news."""
+    written = io.BytesIO()
+    write_po(written, catalogue, width=110, sort_output=True, omit_header=False, include_lineno=False)
+    if path.exists() and DATE.sub(b"", path.read_bytes()) == DATE.sub(b"", written.getvalue()):
+        return False
+    path.write_bytes(written.getvalue())
+    return True

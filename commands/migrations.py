@@ -41,16 +41,12 @@ def migrate(
     before = run(_current())
     script = ScriptDirectory.from_config(config)
     target = "base" if revision == "zero" else revision
-    try:
-        known = {s.revision for s in script.walk_revisions()}
-        if target not in {"head", "base"} and target not in known:
-            raise CommandError(f"there is no revision {revision}")
-        is_back = target == "base" or (target in known and before is not None and target < before)
-        with contextlib.redirect_stdout(io.StringIO()):
-            (command.downgrade if is_back else command.upgrade)(config, target)
-    except CommandError as error:
-        fail(str(error))
-        raise typer.Exit(1) from error
+    known = {s.revision for s in script.walk_revisions()}
+    if target not in {"head", "base"} and target not in known:
+        raise CommandError(f"There is no revision {revision}.")
+    is_back = target == "base" or (target in known and before is not None and target < before)
+    with contextlib.redirect_stdout(io.StringIO()):
+        (command.downgrade if is_back else command.upgrade)(config, target)
     after = run(_current())
     if before == after:
         typer.echo(f"Nothing to do: the database is at {after or 'zero'}.")
@@ -86,8 +82,7 @@ def _differs(config: Config) -> bool:
     except CommandError as error:
         if "New upgrade operations" in str(error):
             return True
-        fail(f"{error} Run `python oppman.py migrate` first.")
-        raise typer.Exit(1) from error
+        raise CommandError(f"{error} Run `python oppman.py migrate` first.") from error
     return False
 
 
@@ -107,11 +102,10 @@ def sqlmigrate(
     """Print the SQL of one migration."""
     config = alembic_config()
     script = ScriptDirectory.from_config(config)
-    try:
-        found = script.get_revision(revision)
-    except CommandError as error:
-        fail(str(error))
-        raise typer.Exit(1) from error
+    # `base` names none, and is no error to Alembic.
+    found: Script | None = script.get_revision(revision)
+    if found is None:
+        raise CommandError(f"There is no revision {revision}.")
     below = found.down_revision or "base"
     out = io.StringIO()
     config.output_buffer = out

@@ -152,7 +152,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = error.errors()
     if any(found["type"] == "json_invalid" for found in problems):
-        return answer(request, 400, _("The body is not JSON."), code="bad_json")
+        return answer(request, 400, _("The body is not JSON."), code="bad_request")
     if not is_api(request) and any(found["loc"][0] == "path" for found in problems):
         return answer(request, 404, _("There is nothing at this address."), code="not_found")
     fields = field_errors(problems, skip=1)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute, Mount
 
 
@@ -17,7 +17,7 @@ class RouteEntry:
     dependant: Any
 
 
-def list_routes(app: FastAPI) -> list[RouteEntry]:
+def list_routes(app: FastAPI | APIRouter) -> list[RouteEntry]:
     return sorted(_walk(app.routes), key=lambda entry: (entry.path, sorted(entry.methods)))
 
 

@@ -1,5 +1,6 @@
 """Real databases for the tests: SQLite files, and a PostgreSQL server that starts by itself."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,18 @@ def postgresql_server(folder: Path) -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+@contextmanager
+def empty_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """One on the engine that `request.param` names, dropped in the end; its address."""
+    if request.param == "sqlite":
+        yield f"sqlite+aiosqlite:///{folder / 'larder.db'}"
+        return
+    server: str = request.getfixturevalue("postgresql")
+    url = asyncio.run(create_database(server))
+    yield settings_for(url).database_url
+    asyncio.run(drop_database(server, url))
 
 
 async def create_database(server: str) -> str:

@@ -8,11 +8,11 @@ import auth
 from models import Theme
 from routes.deps import AccountDep, SessionDep, VisitorDep
 from routes.forms import Form, bind, bind_edit
-from routes.pages.households import LOCALES
+from routes.pages.households import languages
 from routes.rendering import Toast, redirect, render, safe_next
 from services import accounts, households, sessions
 from services.core.errors import NotFound, NotSignedIn
-from services.core.i18n import _, current_locale, is_locale, parse_locale
+from services.core.i18n import _, current_locale, is_locale
 from services.permissions import Account
 from services.schemas.accounts import Login, PasswordChange, Register, UserUpdate
 from services.wording import choices
@@ -167,10 +167,11 @@ async def _register_page(
 async def _settings_page(
     request: Request, session: SessionDep, account: Account, *, status_code: int = 200, **forms: Any
 ) -> Response:
+    user = await accounts.get_user(session, account)
     context = {
-        "user": await accounts.get_user(session, account),
+        "user": user,
         "themes": choices(Theme),
-        "locales": [(tag, parse_locale(tag).get_display_name() or tag) for tag in LOCALES],
+        "locales": languages(user.locale),
         "profile_form": Form(),
         "password_form": Form(),
         **forms,

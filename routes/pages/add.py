@@ -9,7 +9,7 @@ from models import DateKind
 from routes.deps import ActorDep, SessionDep
 from routes.forms import Form, bind, bind_query
 from routes.idempotent import keep, replayed
-from routes.rendering import is_htmx, redirect, render, trigger, undo_toast
+from routes.rendering import is_htmx, redirect, render, trigger, undo_toast, wants_fragment
 from services import events, idempotency, locations, quick_add, units
 from services.core import clock
 from services.core.errors import InvalidInput
@@ -39,6 +39,8 @@ async def add_form(request: Request, session: SessionDep, actor: ActorDep, group
 @router.get("/stock/add/fields", name="stock:add")
 async def fields(request: Request, session: SessionDep, actor: ActorDep, keep_place: bool = False) -> Response:
     """The rest of the form, as it fits what is being added."""
+    if not wants_fragment(request):
+        return redirect(request, "/stock/add")
     draft = bind_query(request, Draft)
     proposal = await quick_add.propose(session, actor, draft.parsed or Draft(), keep_place=keep_place)
     form: Form[QuickAdd] = Form(values={"expires": draft.value("expires")})

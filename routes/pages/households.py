@@ -15,7 +15,7 @@ from routes.rendering import Toast, redirect, render, safe_next
 from routes.urls import base_url
 from services import categories, households, locations, sessions, units
 from services.core.errors import NotFound
-from services.core.i18n import _
+from services.core.i18n import _, parse_locale
 from services.core.pagination import PageRequest
 from services.permissions import RANK, Actor
 from services.schemas.households import HouseholdCreate, HouseholdUpdate, InvitationCreate, MemberUpdate
@@ -210,15 +210,16 @@ async def _page(
     waiting = None
     if actor.can("invitations:list"):
         waiting = await households.list_invitations(session, actor, EVERYBODY)
+    household = await households.get_household(session, actor)
     context = {
-        "household": await households.get_household(session, actor),
+        "household": household,
         "members": members.items,
         "waiting": waiting.items if waiting else [],
         "roles": [pair for pair in choices(Role) if pair[0] != Role.OWNER],
         "inviting": [(r.value, label(r)) for r in Role if r is not Role.OWNER and RANK[r] <= RANK[actor.role]],
         "zones": _zones(),
         "currencies": sorted(list_currencies()),
-        "locales": LOCALES,
+        "locales": languages(household.locale),
         "settings_form": Form(),
         "invitation_form": Form(),
         "deletion_form": Form(),
@@ -252,6 +253,12 @@ async def _words_page(
         **forms,
     }
     return render(request, "household/words.html", context, status_code=status_code)
+
+
+def languages(chosen: str | None) -> list[tuple[str, str]]:
+    """Languages in their own words; what is chosen already stays a choice."""
+    tags = LOCALES if not chosen or chosen in LOCALES else (*LOCALES, chosen)
+    return [(tag, parse_locale(tag).get_display_name() or tag) for tag in tags]
 
 
 def _zones() -> list[str]:

@@ -110,6 +110,9 @@ def _known_locale(value: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=100)]
+CatalogueName = Annotated[
+    str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=200)
+]
 UnitName = Annotated[str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=50)]
 UnitCode = Annotated[str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=20)]
 Line = Annotated[str, AfterValidator(_clean_line), StringConstraints(max_length=100)]

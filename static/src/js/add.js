@@ -34,6 +34,23 @@ document.addEventListener("keydown", (event) => {
   field?.select?.();
 });
 
+// A proposal is for the name that was typed; what was typed since into its fields stays.
+const typed = new Map();
+
+for (const kind of ["input", "change"]) {
+  document.addEventListener(kind, ({ target }) => {
+    if (target.closest?.("#add-fields")) typed.set(target, target.value);
+  });
+}
+
+document.body.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target.id !== "add-fields") return;
+  for (const [field, value] of typed) {
+    if (field.isConnected) field.value = value;
+    else typed.delete(field);
+  }
+});
+
 // After an item went in, the form is new and the next name can be typed at once.
 document.body.addEventListener("htmx:afterSettle", (event) => {
   if (event.detail.target.id !== "add" || event.detail.xhr.status !== 200) return;

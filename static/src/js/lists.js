@@ -3,7 +3,28 @@
 // One line of defence against double taps; the lot's version is the other.
 document.body.addEventListener("htmx:beforeRequest", (event) => {
   const lot = event.target.closest(".lot");
-  if (lot && event.detail.requestConfig.verb === "post") lot.classList.add("is-leaving");
+  if (!lot || event.detail.requestConfig.verb !== "post") return;
+  if (lot.classList.contains("is-leaving")) event.preventDefault();
+  lot.classList.add("is-leaving");
+});
+
+// Nothing moves up under a finger that may come down once more: a list waits for half a second without a tap.
+const PAUSE = 500;
+let tapped = -PAUSE;
+
+document.addEventListener("pointerdown", (event) => {
+  if (event.target.closest(".lot")) tapped = event.timeStamp;
+});
+
+document.body.addEventListener("htmx:confirm", (event) => {
+  if (!event.detail.triggeringEvent?.type.startsWith("stock:") || tapped + PAUSE < performance.now()) return;
+  event.preventDefault();
+  const wait = () => {
+    const rest = tapped + PAUSE - performance.now();
+    if (rest > 0) setTimeout(wait, rest);
+    else event.detail.issueRequest();
+  };
+  wait();
 });
 
 document.body.addEventListener("htmx:afterRequest", (event) => {

@@ -19,6 +19,17 @@ sheet?.addEventListener("close", () => {
   const toasts = sheet.querySelector(".toasts");
   if (toasts) document.body.append(toasts);
   body.replaceChildren();
+  body.classList.remove("is-leaving");
 });
 
-document.body.addEventListener("sheet:close", () => sheet?.close());
+// What was tapped in it is tapped once, and a second tap does not fall through to the page below.
+document.body.addEventListener("htmx:beforeRequest", (event) => {
+  const isOurs = body?.contains(event.target) && !event.target.closest("#add");
+  if (isOurs && event.detail.requestConfig.verb === "post") body.classList.add("is-leaving");
+});
+
+document.body.addEventListener("htmx:afterRequest", (event) => {
+  if (!event.detail.successful) body?.classList.remove("is-leaving");
+});
+
+document.body.addEventListener("sheet:close", () => setTimeout(() => sheet?.close(), 300));

@@ -1,0 +1,245 @@
+"""The operations, who competes in them, and the rounds in which they take turns."""
+
+import asyncio
+import json
+import re
+import statistics
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from bench.contestants import APP, DJANGO, FASTAPI, Database, Memory, Server, Stage
+from bench.load import LoadError, Sample, answer, drive, request
+
+DRIVER, ARGON2 = "bare driver", "argon2 alone"
+CLIENTS = 16
+MANY_CLIENTS = 64
+LOGIN_CLIENTS = 4
+STORM_CLIENTS = 16
+PASSWORD_HASH_SLOTS = 2
+POLL_EVERY = 0.02
+ALIKE = 0.15
+ROW = re.compile(rb'<li class="lot [^>]* id="lot-([0-9a-f-]+)"')
+A_LITTLE = b'{"quantity": "0.001"}'
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One measurement: answers a second, and milliseconds until one."""
+
+    rps: float
+    p50: float = 0
+    p99: float = 0
+
+    @classmethod
+    def of(cls, sample: Sample) -> "Figures":
+        return cls(sample.rps, sample.percentile(50) * 1000, sample.percentile(99) * 1000)
+
+    @classmethod
+    def median(cls, all_figures: Sequence["Figures"]) -> "Figures":
+        columns = zip(*((f.rps, f.p50, f.p99) for f in all_figures), strict=True)
+        return cls(*(statistics.median(column) for column in columns))
+
+
+Measure = Callable[[float], Awaitable[Figures]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What contestants do in turn. `aims`: how many times as fast as another the app should be."""
+
+    title: str
+    database: str
+    contestants: dict[str, Measure]
+    aims: dict[str, float | None]
+    rounds: list[dict[str, Figures]] = field(default_factory=list)
+
+    def ratios(self, against: str) -> list[float]:
+        return [figures[APP].rps / figures[against].rps for figures in self.rounds]
+
+    def median(self, contestant: str) -> Figures:
+        return Figures.median([figures[contestant] for figures in self.rounds])
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The servers on one database, all up at the same time, and what is asked of each."""
+
+    database: Database
+    app: Server
+    floors: Server
+    django: Server
+    django_session: str
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        return self.app, self.floors, self.django
+
+    @property
+    def app_list(self) -> bytes:
+        path = f"/api/v1/households/{self.database.world['household']}/lots?limit=100"
+        return request("GET", path, headers=self._bearer)
+
+    @property
+    def app_page(self) -> bytes:
+        return request("GET", "/", headers={"Cookie": f"larder_session={self.database.world['cookie']}"})
+
+    @property
+    def app_consume(self) -> list[bytes]:
+        world = self.database.world
+        paths = [f"/api/v1/households/{world['household']}/lots/{lot}/consume" for lot in world["lots"]]
+        return [request("POST", path, headers=self._bearer, body=A_LITTLE) for path in paths]
+
+    @property
+    def app_login(self) -> bytes:
+        body = {name: self.database.world[name] for name in ("email", "password")}
+        return request("POST", "/api/v1/auth/login", body=json.dumps(body).encode())
+
+    @property
+    def floor_list(self) -> bytes:
+        return request("GET", f"/lots?household={self.database.world['household']}")
+
+    @property
+    def floor_consume(self) -> list[bytes]:
+        return [request("POST", f"/lots/{lot}/consume", body=A_LITTLE) for lot in self.database.world["lots"]]
+
+    @property
+    def django_list(self) -> bytes:
+        return request("GET", f"/households/{self.database.world['household']}/lots", headers=self._django_cookie)
+
+    @property
+    def django_page(self) -> bytes:
+        return request("GET", "/", headers=self._django_cookie)
+
+    @property
+    def _bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.database.world['access']}"}
+
+    @property
+    def _django_cookie(self) -> dict[str, str]:
+        return {"Cookie": f"sessionid={self.django_session}"}
+
+
+def operations(line: Line) -> list[Operation]:
+    """What is done on each database."""
+    app, floors, django = line.app.port, line.floors.port, line.django.port
+    lists = {
+        APP: _loading(app, [line.app_list]),
+        DRIVER: _loading(floors, [line.floor_list]),
+        DJANGO: _loading(django, [line.django_list]),
+    }
+    pages = {APP: _loading(app, [line.app_page]), DJANGO: _loading(django, [line.django_page])}
+    spread = {APP: _loading(app, line.app_consume), DRIVER: _loading(floors, line.floor_consume)}
+    hot = {APP: _loading(app, line.app_consume[:1]), DRIVER: _loading(floors, line.floor_consume[:1])}
+    name = line.database.name
+    return [
+        Operation("List of 100 lots, JSON", name, lists, {DRIVER: 0.5, DJANGO: 2.5}),
+        Operation("Eat-first page, 100 lots", name, pages, {DJANGO: 2.5}),
+        Operation("Consume, over 100 lots", name, spread, {DRIVER: 0.4}),
+        Operation("Consume, all of one lot", name, hot, {DRIVER: None}),
+    ]
+
+
+def operations_on_one(line: Line, stage: Stage) -> list[Operation]:
+    """What does not depend on the database, and is done on one."""
+    healths = {
+        APP: _loading(line.app.port, [request("GET", "/healthz")]),
+        FASTAPI: _loading(line.floors.port, [request("GET", "/health")]),
+    }
+    logins = {APP: _loading(line.app.port, [line.app_login], clients=LOGIN_CLIENTS), ARGON2: _verifying(stage)}
+    return [
+        Operation("Health", "", healths, {FASTAPI: 0.7}),
+        Operation(f"Login, {LOGIN_CLIENTS} clients", line.database.name, logins, {ARGON2: None}),
+    ]
+
+
+async def play_round(all_operations: Sequence[Operation], number: int, seconds: float) -> None:
+    """Measure all, those of one operation right after each other, and in each round another first."""
+    for operation in all_operations:
+        names = list(operation.contestants)
+        shift = number % len(names)
+        operation.rounds.append(
+            {name: await operation.contestants[name](seconds) for name in names[shift:] + names[:shift]}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bytes of the answers, by contestant."""
+
+    lists: dict[str, int]
+    pages: dict[str, int]
+
+
+def check_alike(line: Line) -> Sizes:
+    """Raise `LoadError` unless all contestants give the same lots in the same order, and pages of a like size."""
+    lists = {
+        APP: answer(line.app.port, line.app_list),
+        DRIVER: answer(line.floors.port, line.floor_list),
+        DJANGO: answer(line.django.port, line.django_list),
+    }
+    seen = {name: [(lot["id"], *sorted(lot)) for lot in json.loads(body)["items"]] for name, body in lists.items()}
+    pages = {APP: answer(line.app.port, line.app_page), DJANGO: answer(line.django.port, line.django_page)}
+    rows = {name: sorted(ROW.findall(body)) for name, body in pages.items()}
+    is_alike = abs(len(pages[DJANGO]) / len(pages[APP]) - 1) <= ALIKE
+    if not (seen[APP] == seen[DRIVER] == seen[DJANGO] and len(seen[APP]) == len(rows[APP]) == 100):
+        raise LoadError("the lists differ")
+    if rows[APP] != rows[DJANGO] or not is_alike:
+        raise LoadError(f"the pages differ: { {name: len(body) for name, body in pages.items()} } bytes")
+    return Sizes(*({name: len(body) for name, body in bodies.items()} for bodies in (lists, pages)))
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """What became of the app under more clients than it has connections."""
+
+    title: str
+    figures: Figures
+    failures: int
+    longest_gap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """What became of /healthz and of the memory while many signed in."""
+
+    logins: float
+    health: Figures
+    slowest: float
+    failures: int
+    before: Memory
+    after: Memory
+
+
+async def crowd(line: Line, seconds: float) -> list[Crowd]:
+    crowds = []
+    for title, asked in (("List of 100 lots, JSON", line.app_list), ("Eat-first page", line.app_page)):
+        sample = await drive(line.app.port, [asked], seconds=seconds, clients=MANY_CLIENTS, strict=False)
+        crowds.append(Crowd(title, Figures.of(sample), sample.failures.total(), sample.longest_gap * 1000))
+    return crowds
+
+
+async def storm(line: Line, seconds: float) -> Storm:
+    port, before = line.app.port, line.app.memory()
+    health = [request("GET", "/healthz")]
+    logins, polls = await asyncio.gather(
+        drive(port, [line.app_login], seconds=seconds, clients=STORM_CLIENTS, strict=False),
+        drive(port, health, seconds=seconds, clients=1, pause=POLL_EVERY, strict=False),
+    )
+    failures = logins.failures.total() + polls.failures.total()
+    slowest = max(polls.latencies) * 1000
+    return Storm(logins.rps, Figures.of(polls), slowest, failures, before, line.app.memory())
+
+
+def _loading(port: int, requests: Sequence[bytes], *, clients: int = CLIENTS) -> Measure:
+    async def measure(seconds: float) -> Figures:
+        return Figures.of(await drive(port, requests, seconds=seconds, clients=clients))
+
+    return measure
+
+
+def _verifying(stage: Stage) -> Measure:
+    async def measure(seconds: float) -> Figures:
+        command = ("-m", "bench.floors", str(seconds), str(PASSWORD_HASH_SLOTS))
+        return Figures(float(stage.run(*command, env={}, on_server_cpu=True)))
+
+    return measure

@@ -1,0 +1,124 @@
+"""A right request to every route that takes an id or acts in a household."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from httpx import AsyncClient, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import select
+
+from models import Event, LocationKind
+from routes import api, pages
+from routes.api.routers import PREFIX
+from routes.table import list_routes
+from services import categories, households, products, units
+from services.permissions import Actor
+from services.schemas.households import InvitationCreate
+from services.schemas.products import ConversionCreate
+from services.schemas.words import CategoryCreate, UnitCreate
+from tests.factories import make_lot, make_product, place_of
+
+Ids = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One method of one route."""
+
+    name: str
+    method: str
+    path: str
+
+    @property
+    def is_api(self) -> bool:
+        return self.path.startswith(PREFIX)
+
+    @property
+    def keys(self) -> set[str]:
+        return set(re.findall(r"{(\w+)}", self.path))
+
+    async def knock(self, client: AsyncClient, ids: Ids) -> Response:
+        address = f"http://localhost{self.path.format_map(ids)}"
+        if self.method in {"GET", "DELETE"}:
+            return await client.request(self.method, address)
+        body = {name: value.format_map(ids) for name, value in BODIES.get(self.name, {}).items()}
+        if self.is_api:
+            sent: Any = {"items": [body]} if self.name in BULK else body
+            return await client.request(self.method, address, json=sent)
+        return await client.request(self.method, address, data={**body, **FORMS.get(self.name, {})})
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+DOORS = sorted(
+    (
+        Door(route.name, method, route.path)
+        for router in (*api.ROUTERS, *pages.ROUTERS)
+        for route in list_routes(router)
+        for method in route.methods
+    ),
+    key=str,
+)
+BULK = {"stock:add_bulk", "products:create_bulk"}
+# What a request needs to be right; ids are filled in.
+BODIES: dict[str, dict[str, str]] = {
+    "categories:create": {"name": "Kimchi"},
+    "categories:edit": {"name": "Kimchi"},
+    "households:create": {"name": "Cabin"},
+    "households:edit": {"name": "Nest"},
+    "households:switch": {"household_id": "{household_id}"},
+    "invitations:create": {"role": "viewer"},
+    "locations:create": {"name": "Cellar"},
+    "locations:edit": {"name": "Cellar"},
+    "members:edit": {"role": "viewer"},
+    "products:add_barcode": {"code": "4006381333931"},
+    "products:add_conversion": {"unit": "cup", "factor": "2"},
+    "products:consume": {"quantity": "1"},
+    "products:create": {"name": "Peas"},
+    "products:create_bulk": {"name": "Peas"},
+    "products:edit": {"name": "Peas"},
+    "stock:add": {"product_id": "{product_id}"},
+    "stock:add_bulk": {"product_id": "{product_id}"},
+    "stock:consume": {"quantity": "1"},
+    "stock:correct": {"quantity": "1"},
+    "stock:discard": {"reason": "other"},
+    "stock:edit": {"note": "noted"},
+    "stock:move": {"location_id": "{location_id}"},
+    "stock:snooze": {"until": "2026-12-01"},
+    "units:create": {"code": "crate", "name": "crate"},
+    "units:edit": {"name": "crate"},
+    "account:edit": {"name": "Somebody"},
+}
+FORMS: dict[str, dict[str, str]] = {
+    "households:delete": {"name": "Next door"},
+    "stock:add": {"name": "Milk"},
+}
+
+
+async def make_one_of_each(session: AsyncSession, actor: Actor) -> dict[str, str]:
+    """Something of every kind in the actor's household, under the names that addresses use."""
+    product = await make_product(session, actor, name="Milk", barcode="5012345678900")
+    await products.add_conversion(session, actor, product.id, ConversionCreate(unit="can", factor="2"))
+    lot = await make_lot(session, actor, product=product, quantity=5)
+    event = (await session.scalars(select(Event.id).where(Event.lot_id == lot.id))).one()
+    unit = await units.create_unit(session, actor, UnitCreate(code="punnet", name="punnet"))
+    category = await categories.create_category(session, actor, CategoryCreate(name="Sauerkraut"))
+    invitation = await households.invite(session, actor, InvitationCreate(), base_url="http://localhost")
+    ids = {
+        "household_id": actor.household_id,
+        "lot_id": lot.id,
+        "product_id": product.id,
+        "event_id": event,
+        "unit_id": unit.id,
+        "category_id": category.id,
+        "location_id": await place_of(session, actor, LocationKind.PANTRY),
+        "invitation_id": invitation.id,
+        "user_id": actor.user_id,
+        "token": invitation.token,
+        "code": "5012345678900",
+        "unit": "can",
+    }
+    return {name: str(value) for name, value in ids.items()}

@@ -1,0 +1,84 @@
+"""How many statements a request costs, and that a longer list costs no more of them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from httpx import AsyncClient
+from sqlalchemy.ext.asyncio import AsyncSession
+
+import db
+from services import categories, households, locations, products, units
+from services.permissions import Actor
+from services.schemas.households import HouseholdCreate, InvitationCreate
+from services.schemas.products import BarcodeCreate
+from services.schemas.words import CategoryCreate, LocationCreate, UnitCreate
+from tests.conftest import HOUSEHOLD, TODAY
+from tests.doors import DOORS, Door
+from tests.factories import make_lot, make_product
+
+ClientOf = Callable[..., AsyncClient]
+
+IDS = {"household_id": str(HOUSEHOLD)}
+LISTS = [
+    door for door in DOORS if door.method == "GET" and door.keys <= IDS.keys() and not door.name.startswith("auth:")
+]
+HOT = {"GET /", "GET /api/v1/households/{household_id}/lots"}
+MOST_HOT = 4
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """The statements that are run within, savepoints of the tests' own sessions aside."""
+    statements: list[str] = []
+    token = db.statements.set(statements)
+    try:
+        yield statements
+    finally:
+        db.statements.reset(token)
+        statements[:] = [s for s in statements if not s.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK"))]
+
+
+async def fill(session: AsyncSession, actor: Actor, numbers: range) -> None:
+    """Some more of everything that lists show; of what is limited, as much as there may be."""
+    for number in numbers:
+        product = await make_product(session, actor, name=f"Thing {number}", unit="piece")
+        await products.add_barcode(session, actor, product.id, BarcodeCreate(code=f"code-{number}"))
+        await make_lot(session, actor, product=product, expires_on=TODAY, price="2")
+        await locations.create_location(session, actor, LocationCreate(name=f"Shelf {number}"))
+        await units.create_unit(session, actor, UnitCreate(code=f"u{number}", name=f"unit {number}"))
+        await categories.create_category(session, actor, CategoryCreate(name=f"Food {number}"))
+        if number < 18:
+            await households.create_household(session, actor.user_id, HouseholdCreate(name=f"House {number}"))
+            await households.invite(session, actor, InvitationCreate(), base_url="")
+    await session.commit()
+
+
+@pytest.mark.parametrize("door", LISTS, ids=str)
+async def test_a_longer_list_costs_no_more_statements(
+    door: Door, session: AsyncSession, client_of: ClientOf, browser_of: ClientOf, alice: Actor
+) -> None:
+    client = client_of(alice) if door.is_api else browser_of(alice)
+    await fill(session, alice, range(10))
+    await door.knock(client, IDS)
+    with counted() as at_ten:
+        short = await door.knock(client, IDS)
+    await fill(session, alice, range(10, 100))
+    with counted() as at_hundred:
+        long = await door.knock(client, IDS)
+
+    assert short.status_code == long.status_code < 400
+    assert len(at_hundred) == len(at_ten), "\n".join(at_hundred)
+    if str(door) in HOT:
+        assert 0 < len(at_ten) <= MOST_HOT, "\n".join(at_ten)
+
+
+async def test_one_use_costs_few_statements(session: AsyncSession, client_of: ClientOf, alice: Actor) -> None:
+    lot = await make_lot(session, alice, quantity=9)
+    await session.commit()
+
+    with counted() as statements:
+        response = await client_of(alice).post(f"/households/{HOUSEHOLD}/lots/{lot.id}/consume", json={"quantity": "1"})
+
+    assert response.status_code == 200
+    assert len(statements) <= MOST_HOT, "\n".join(statements)
