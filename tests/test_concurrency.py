@@ -1,0 +1,124 @@
+"""Many at once, on real connections that commit: nothing is oversold, lost or booked twice."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+import pytest
+import pytest_asyncio
+from alembic import command
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient, Response
+from sqlmodel import col, select
+
+import settings as settings_module
+from commands.migrations import alembic_config
+from db import get_database, session_scope, use_database
+from main import create_app
+from models import Event, EventKind
+from services import seeding
+from tests.factories import assert_ledger_holds
+from tests.servers import ENGINES, empty_database, settings_for
+
+AT_ONCE = 50
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with empty_database(request, tmp_path_factory.mktemp("concurrency")) as url:
+        command.upgrade(alembic_config(url), "head")
+        yield url
+
+
+@pytest_asyncio.fixture
+async def app(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
+    config = settings_for(url)
+    monkeypatch.setattr(settings_module, "Settings", lambda: config)
+    settings_module.get_settings.cache_clear()
+    use_database(None)
+    async with session_scope() as session:
+        await seeding.seed_words(session)
+    yield create_app()
+    await get_database().dispose()
+    use_database(None)
+    settings_module.get_settings.cache_clear()
+
+
+@pytest_asyncio.fixture
+async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    """Somebody new, at home."""
+    base_url = "http://localhost/api/v1/"
+    async with AsyncClient(transport=ASGITransport(app), base_url=base_url, timeout=60) as client:
+        who = {"email": f"{uuid4().hex}@example.com", "password": "correct horse 7"}
+        await client.post("auth/register", json={**who, "name": "Ann"})
+        token = (await client.post("auth/login", json=who)).json()["access_token"]
+        client.cookies.clear()
+        client.headers["Authorization"] = f"Bearer {token}"
+        (home,) = (await client.get("households")).json()["items"]
+        client.base_url = client.base_url.join(f"households/{home['id']}/")
+        yield client
+
+
+async def add_milk(client: AsyncClient, quantity: str) -> UUID:
+    made = await client.post("lots", json={"product": {"name": "Milk"}, "quantity": quantity})
+    assert made.status_code == 201, made.text
+    return UUID(made.json()["id"])
+
+
+async def at_once(client: AsyncClient, path: str, body: dict[str, str], **options: object) -> list[Response]:
+    return list(await asyncio.gather(*(client.post(path, json=body, **options) for _ in range(AT_ONCE))))  # type: ignore[arg-type]
+
+
+async def left_of(client: AsyncClient, lot_id: UUID) -> Decimal:
+    """What is left, once it is known that the ledger says the same."""
+    async with session_scope(read_only=True) as session:
+        await assert_ledger_holds(session)
+    return Decimal((await client.get(f"lots/{lot_id}")).json()["quantity"])
+
+
+async def uses_of(lot_id: UUID) -> int:
+    async with session_scope(read_only=True) as session:
+        uses = select(Event.id).where(col(Event.lot_id) == lot_id, col(Event.kind) == EventKind.CONSUME)
+        return len((await session.scalars(uses)).all())
+
+
+async def test_fifty_who_use_one_lot_at_once_never_get_more_than_there_is(client: AsyncClient) -> None:
+    lot_id = await add_milk(client, "30")
+
+    answers = await at_once(client, f"lots/{lot_id}/consume", {"quantity": "1"})
+
+    assert sorted(answer.status_code for answer in answers) == [200] * 30 + [409] * 20
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"too_little_left"}
+    assert await left_of(client, lot_id) == 0
+    assert await uses_of(lot_id) == 30
+
+
+async def test_fifty_who_use_a_product_at_once_span_its_lots_and_lose_no_use(client: AsyncClient) -> None:
+    lots = [await add_milk(client, quantity) for quantity in ("7", "11", "40")]
+    product = (await client.get(f"lots/{lots[0]}")).json()["product"]["id"]
+
+    answers = await at_once(client, f"products/{product}/consume", {"quantity": "1"})
+
+    assert [answer.status_code for answer in answers] == [200] * AT_ONCE
+    assert sum([await left_of(client, lot_id) for lot_id in lots], Decimal(0)) == 8
+
+
+async def test_fifty_with_the_same_key_book_once_and_hear_the_same(client: AsyncClient) -> None:
+    lot_id = await add_milk(client, "30")
+
+    answers = await at_once(client, f"lots/{lot_id}/consume", {"quantity": "1"}, headers={"Idempotency-Key": "tap"})
+
+    assert {(answer.status_code, answer.text) for answer in answers} == {(200, answers[0].text)}
+    assert await left_of(client, lot_id) == 29
+
+
+async def test_fifty_who_take_the_same_use_back_do_so_once(client: AsyncClient) -> None:
+    lot_id = await add_milk(client, "30")
+    await client.post(f"lots/{lot_id}/consume", json={"quantity": "5"})
+    used = (await client.get("events", params={"lot": str(lot_id), "limit": 1})).json()["items"][0]["id"]
+
+    answers = await at_once(client, f"events/{used}/undo", {})
+
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * (AT_ONCE - 1)
+    assert await left_of(client, lot_id) == 30
