@@ -5,7 +5,7 @@ without a transaction of its own and, on SQLite, cannot write at all.
 """
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -136,11 +136,36 @@ class Database:
         async with self._sessions[read_only]() as session:
             yield session
             if not read_only:
+                await run_before_commit(session)
                 await session.commit()
+                run_after_commit(session)
 
     async def dispose(self) -> None:
         await self.writer.dispose()
         await self.reader.dispose()
+
+
+BeforeCommit = Callable[[AsyncSession], Awaitable[None]]
+
+
+def before_commit(session: AsyncSession, work: BeforeCommit) -> None:
+    """Do this as the last thing in the session's transaction; asked for twice, it is done once."""
+    session.info.setdefault("before_commit", {})[work] = None
+
+
+def after_commit(session: AsyncSession, work: Callable[[], None]) -> None:
+    """Do this once the transaction is durable. Not for what must not be lost: the process may die in between."""
+    session.info.setdefault("after_commit", {})[work] = None
+
+
+async def run_before_commit(session: AsyncSession) -> None:
+    for work in session.info.pop("before_commit", ()):
+        await work(session)
+
+
+def run_after_commit(session: AsyncSession) -> None:
+    for work in session.info.pop("after_commit", ()):
+        work()
 
 
 def _sqlite_engine(settings: Settings, *, pool_size: int, read_only: bool = False) -> AsyncEngine:

@@ -98,6 +98,47 @@ class DiscardReason(StrEnum):
     OTHER = "other"
 
 
+class LiveKind(StrEnum):
+    """What a row of the outbox tells. The values are those of the live protocol, where that has them."""
+
+    LOT_CHANGED = "lot.changed"
+    NOTIFICATION_CREATED = "notification.created"
+    NOTIFICATIONS_READ = "notification.read"
+    SESSION_REVOKED = "session.revoked"
+    MEMBER_REMOVED = "member.removed"
+
+
+class NotificationKind(StrEnum):
+    SOON = "soon"
+    TODAY = "today"
+    EXPIRED = "expired"
+    LOW_STOCK = "low_stock"
+
+
+class ChannelKind(StrEnum):
+    """Where people hear of things. In-app needs no channel of its own, and e-mail goes to the account's address."""
+
+    IN_APP = "in_app"
+    EMAIL = "email"
+    WEB_PUSH = "web_push"
+    WEBHOOK = "webhook"
+    SERVICE = "service"
+
+
+class DeliveryStatus(StrEnum):
+    PENDING = "pending"
+    SENT = "sent"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+class JobStatus(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    DEAD = "dead"
+
+
 def _column(sa_type: Any, **options: Any) -> Any:
     return Field(sa_type=sa_type, **options)
 
@@ -206,6 +247,7 @@ class Household(SQLModel, table=True):
     currency: str = Field(default="EUR", max_length=3)
     locale: str = Field(default="en", max_length=20)
     soon_days: int = 5
+    next_sweep_at: datetime = _column(UTCDateTime, default_factory=clock.now, index=True)
     created_at: datetime = _moment()
 
     memberships: list["Membership"] = _relationship("household", cascade="all, delete-orphan", passive_deletes=True)
@@ -375,6 +417,7 @@ class Product(SQLModel, table=True):
     unit_id: UUID = _ref("unit.id", ondelete=None, index=False)
     default_location_id: UUID | None = _optional_ref("location.id", index=False)
     min_quantity: Decimal | None = _optional_exact(QUANTITY)
+    low_since: date | None = None
     usual_quantity: Decimal | None = _optional_exact(QUANTITY)
     unopened_days: int | None = None
     opened_days: int | None = None
@@ -522,3 +565,195 @@ class IdempotencyRecord(SQLModel, table=True):
     headers: dict[str, str] = _column(sa.JSON, default_factory=dict)
     body: bytes = _column(sa.LargeBinary)
     created_at: datetime = _moment()
+
+
+# What is told, and to whom
+
+
+class Outbox(SQLModel, table=True):
+    """What open pages and sockets are to hear, written with what happened.
+
+    For all members of `household_id`, or for `user_id` alone. Ids are given under a lock just before the commit, so
+    whoever has read up to one has missed nothing before it. Kept for `services.live.MEMORY`.
+    """
+
+    id: int | None = _column(sa.BigInteger().with_variant(sa.Integer(), "sqlite"), default=None, primary_key=True)
+    kind: LiveKind = _enum(LiveKind)
+    household_id: UUID | None = _optional_ref("household.id", ondelete="CASCADE")
+    user_id: UUID | None = _optional_ref("user.id", ondelete="CASCADE")
+    subject_id: UUID | None = _column(Id, default=None, nullable=True)
+    data: dict[str, Any] = _column(sa.JSON, default_factory=dict)
+    created_at: datetime = _column(UTCDateTime, default_factory=clock.now, index=True)
+
+
+class Notification(SQLModel, table=True):
+    """One thing one member is told, once ever for each (member, kind, lot or product, date)."""
+
+    __table_args__ = (
+        _unique_where("uq_notification_lot", "user_id", "lot_id", "kind", "due_on", where="lot_id IS NOT NULL"),
+        _unique_where("uq_notification_product", "user_id", "product_id", "kind", "due_on", where="lot_id IS NULL"),
+        sa.Index("ix_notification_list", "user_id", "id"),
+        sa.Index(
+            "ix_notification_unread",
+            "user_id",
+            sqlite_where=sa.text("read_at IS NULL"),
+            postgresql_where=sa.text("read_at IS NULL"),
+        ),
+    )
+
+    id: UUID = _id()
+    user_id: UUID = _ref("user.id", index=False)
+    household_id: UUID = _ref("household.id")
+    kind: NotificationKind = _enum(NotificationKind)
+    product_id: UUID = _ref("product.id")
+    lot_id: UUID | None = _optional_ref("lot.id", ondelete="CASCADE")
+    due_on: date
+    created_at: datetime = _moment()
+    read_at: datetime | None = _optional_moment()
+
+
+class Preference(SQLModel, table=True):
+    """How one member wants to hear of one household. `wanted` names the channels of each kind; without a row, the
+    defaults of `services.preferences` hold. Times are minutes after local midnight."""
+
+    __table_args__ = (sa.UniqueConstraint("user_id", "household_id"),)
+
+    id: UUID = _id()
+    user_id: UUID = _ref("user.id", index=False)
+    household_id: UUID = _ref("household.id")
+    wanted: dict[str, list[str]] = _column(sa.JSON, default_factory=dict)
+    digest_at: int = 8 * 60
+    quiet_from: int | None = None
+    quiet_until: int | None = None
+
+
+class ProductMute(SQLModel, table=True):
+    """A product one member wants to hear nothing about."""
+
+    __tablename__ = "product_mute"
+
+    user_id: UUID = _column(Id, foreign_key="user.id", ondelete="CASCADE", primary_key=True)
+    product_id: UUID = _column(Id, foreign_key="product.id", ondelete="CASCADE", primary_key=True)
+
+
+class Channel(SQLModel, table=True):
+    """A way to reach a user outside the app. `address`: a webhook or service address, or a push subscription as JSON.
+
+    `secret` signs webhooks. Neither is ever shown again.
+    """
+
+    __table_args__ = (sa.UniqueConstraint("user_id", "kind", "address_hash"),)
+
+    id: UUID = _id()
+    user_id: UUID = _ref("user.id", index=False)
+    kind: ChannelKind = _enum(ChannelKind)
+    label: str = Field(default="", max_length=100)
+    address: str = Field(default="", max_length=4000)
+    address_hash: str = Field(max_length=64)
+    secret: str = Field(default="", max_length=100)
+    created_at: datetime = _moment()
+    last_sent_at: datetime | None = _optional_moment()
+    last_error: str = Field(default="", max_length=500)
+
+
+class Digest(SQLModel, table=True):
+    """That a member's digest of a local day was made: the claim that makes it once, however many workers run."""
+
+    user_id: UUID = _column(Id, foreign_key="user.id", ondelete="CASCADE", primary_key=True)
+    household_id: UUID = _column(Id, foreign_key="household.id", ondelete="CASCADE", primary_key=True)
+    day: date = Field(primary_key=True)
+    created_at: datetime = _moment()
+
+
+class Delivery(SQLModel, table=True):
+    """One message on its way through one channel; written with what it tells, sent by a task.
+
+    `claimed_until` is the lease of the worker that sends it; once it is over, another may.
+    """
+
+    __table_args__ = (
+        sa.Index(
+            "ix_delivery_pending",
+            "next_attempt_at",
+            sqlite_where=sa.text("status = 'pending'"),
+            postgresql_where=sa.text("status = 'pending'"),
+        ),
+    )
+
+    id: UUID = _id()
+    user_id: UUID = _ref("user.id")
+    household_id: UUID | None = _optional_ref("household.id", ondelete="CASCADE")
+    channel_id: UUID | None = _optional_ref("channel.id", ondelete="CASCADE")
+    channel: ChannelKind = _enum(ChannelKind)
+    template: str = Field(max_length=30)
+    data: dict[str, Any] = _column(sa.JSON, default_factory=dict)
+    status: DeliveryStatus = _enum(DeliveryStatus, default=DeliveryStatus.PENDING)
+    attempts: int = 0
+    next_attempt_at: datetime = _moment()
+    claimed_until: datetime | None = _optional_moment()
+    last_error: str = Field(default="", max_length=500)
+    created_at: datetime = _moment()
+    sent_at: datetime | None = _optional_moment()
+
+
+class Job(SQLModel, table=True):
+    """Work of the embedded task engine. `dedupe_key` makes a slot of a schedule one job, however many ask for it."""
+
+    __table_args__ = (
+        sa.Index(
+            "ix_job_waiting",
+            "run_at",
+            sqlite_where=sa.text("status IN ('waiting', 'running')"),
+            postgresql_where=sa.text("status IN ('waiting', 'running')"),
+        ),
+    )
+
+    id: UUID = _id()
+    task: str = Field(max_length=60)
+    payload: dict[str, Any] = _column(sa.JSON, default_factory=dict)
+    dedupe_key: str | None = Field(default=None, max_length=200, unique=True)
+    status: JobStatus = _enum(JobStatus, default=JobStatus.WAITING)
+    run_at: datetime = _moment()
+    attempts: int = 0
+    claimed_until: datetime | None = _optional_moment()
+    last_error: str = Field(default="", max_length=2000)
+    created_at: datetime = _moment()
+    finished_at: datetime | None = _optional_moment()
+
+
+class JobRun(SQLModel, table=True):
+    """One run of a task by either engine, for the panel."""
+
+    __tablename__ = "job_run"
+
+    id: UUID = _id()
+    task: str = Field(max_length=60, index=True)
+    job: str = Field(default="", max_length=60)
+    attempt: int = 1
+    worker: str = Field(default="", max_length=100)
+    started_at: datetime = _column(UTCDateTime, default_factory=clock.now, index=True)
+    finished_at: datetime | None = _optional_moment()
+    result: str = Field(default="", max_length=200)
+    error: str = Field(default="", max_length=2000)
+
+
+class FeedToken(SQLModel, table=True):
+    """The secret of one member's calendar feed of one household; only the hash is kept, and making a new one ends the
+    old."""
+
+    __tablename__ = "feed_token"
+
+    user_id: UUID = _column(Id, foreign_key="user.id", ondelete="CASCADE", primary_key=True)
+    household_id: UUID = _column(Id, foreign_key="household.id", ondelete="CASCADE", primary_key=True)
+    token_hash: str = Field(max_length=64, unique=True)
+    created_at: datetime = _moment()
+
+
+class SocketTicket(SQLModel, table=True):
+    """Lets one socket in, once, within a minute; for clients that can send neither cookie nor header."""
+
+    __tablename__ = "socket_ticket"
+
+    token_hash: str = Field(primary_key=True, max_length=64)
+    session_id: UUID = _ref("user_session.id")
+    expires_at: datetime = _deadline()

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select, update
 
 from db import unless_taken
-from models import Household, Invitation, Membership, Role, User, UserSession
-from services import locations
+from models import Household, Invitation, LiveKind, Membership, Role, User, UserSession
+from services import locations, outbox
 from services.core import clock
 from services.core.errors import Conflict, InvalidInput, NotFound, PermissionDenied
 from services.core.i18n import _
@@ -118,6 +118,7 @@ async def remove_member(session: AsyncSession, actor: Actor, user_id: UUID) -> N
     if membership.role is Role.OWNER:
         raise Conflict(_("A household needs an owner. Hand it over to somebody first."))
     await session.delete(membership)
+    outbox.tell(session, LiveKind.MEMBER_REMOVED, user_id=user_id, subject_id=actor.household_id)
     await session.execute(
         update(UserSession)
         .where(col(UserSession.user_id) == user_id, col(UserSession.household_id) == actor.household_id)

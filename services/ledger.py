@@ -20,7 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select, update
 
 from db import Prepared
-from models import DateKind, DiscardReason, Event, EventKind, ExpiryReason, Location, Lot, Product
+from models import DateKind, DiscardReason, Event, EventKind, ExpiryReason, LiveKind, Location, Lot, Product
+from services import outbox
 from services.core import clock
 from services.core.errors import Conflict, NotFound
 from services.core.i18n import _
@@ -308,6 +309,7 @@ async def _append(
         group_id=group_id or event_id,
         reverses_id=reverses_id,
     )
+    outbox.tell(session, LiveKind.LOT_CHANGED, household_id=lot.household_id, subject_id=lot.id, event_id=str(event_id))
     return Booking(event_id, lot)
 
 

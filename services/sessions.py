@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select, update
 
 from db import Id, Prepared, UTCDateTime
-from models import Household, Membership, Role, SessionToken, Theme, TokenKind, User, UserSession
+from models import Household, LiveKind, Membership, Role, SessionToken, Theme, TokenKind, User, UserSession
+from services import outbox
 from services.core import clock
 from services.core.i18n import DEFAULT_LOCALE
 from services.core.ids import hash_token, new_id, new_token
@@ -79,7 +80,9 @@ async def refresh(session: AsyncSession, token: str) -> Tokens | None:
 
 
 async def end(session: AsyncSession, session_id: UUID) -> None:
-    await session.execute(delete(UserSession).where(col(UserSession.id) == session_id))
+    ended = delete(UserSession).where(col(UserSession.id) == session_id).returning(col(UserSession.user_id))
+    for user_id in (await session.execute(ended)).scalars():
+        outbox.tell(session, LiveKind.SESSION_REVOKED, user_id=user_id, subject_id=session_id)
 
 
 async def end_all(session: AsyncSession, user_id: UUID, *, but: UUID | None = None) -> None:
@@ -87,7 +90,8 @@ async def end_all(session: AsyncSession, user_id: UUID, *, but: UUID | None = No
     statement = delete(UserSession).where(col(UserSession.user_id) == user_id)
     if but is not None:
         statement = statement.where(col(UserSession.id) != but)
-    await session.execute(statement)
+    for session_id in (await session.execute(statement.returning(col(UserSession.id)))).scalars():
+        outbox.tell(session, LiveKind.SESSION_REVOKED, user_id=user_id, subject_id=session_id)
 
 
 async def switch_household(session: AsyncSession, account: Account, household_id: UUID | None) -> None:
@@ -200,7 +204,8 @@ async def _end_if_replayed(session: AsyncSession, token: str) -> None:
     used = select(SessionToken.session_id).where(
         SessionToken.token_hash == hash_token(token), col(SessionToken.used_at).is_not(None)
     )
-    await session.execute(delete(UserSession).where(col(UserSession.id).in_(used)))
+    for session_id in (await session.execute(used)).scalars().all():
+        await end(session, session_id)
 
 
 async def _issue(session: AsyncSession, session_id: UUID, *, cookie: str | None = None) -> Tokens:

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionm
 import settings as settings_module
 from auth import COOKIE
 from commands.migrations import alembic_config
-from db import Database, use_database
+from db import Database, run_after_commit, run_before_commit, use_database
 from main import create_app
 from models import Household, Membership, Role, SessionToken, Theme, TokenKind, User, UserSession
 from services import locations, seeding
@@ -99,7 +99,9 @@ class RolledBack(Database):
     async def session_scope(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
         async with self._sessions[read_only]() as session:
             yield session
+            await run_before_commit(session)
             await session.commit()
+            run_after_commit(session)
 
     async def dispose(self) -> None:
         """The connection is the fixture's."""

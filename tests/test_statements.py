@@ -81,4 +81,5 @@ async def test_one_use_costs_few_statements(session: AsyncSession, client_of: Cl
         response = await client_of(alice).post(f"/households/{HOUSEHOLD}/lots/{lot.id}/consume", json={"quantity": "1"})
 
     assert response.status_code == 200
-    assert len(statements) <= MOST_HOT, "\n".join(statements)
+    # One more than for reading: what everybody else is told.
+    assert len(statements) <= MOST_HOT + 1, "\n".join(statements)
