@@ -15,6 +15,7 @@ from routes.errors import LastResort, add_exception_handlers, refuse_cross_origi
 from routes.idempotent import Replay, replay
 from routes.middleware.body_limit import BodyLimit
 from routes.middleware.cross_origin import CrossOriginProtection
+from routes.middleware.metrics import Metrics
 from routes.middleware.request_id import RequestId
 from routes.middleware.security_headers import SecurityHeaders
 from routes.openapi import describe
@@ -43,6 +44,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         middleware=[
             Middleware(RequestId),
+            *([Middleware(Metrics)] if settings.metrics_token.get_secret_value() else []),
             Middleware(SecurityHeaders, hsts=settings.base_url is not None and settings.base_url.scheme == "https"),
             Middleware(CrossOriginProtection, refuse=refuse_cross_origin),
             Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5),

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     pool_size: int = Field(default=10, ge=2, le=200)
     trusted_proxies: str = ""
+    metrics_token: SecretStr = SecretStr("")
     password_hash_slots: int = Field(default=2, ge=1, le=64)
 
     @field_validator("database_url")

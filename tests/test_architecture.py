@@ -38,6 +38,7 @@ WEB = {"fastapi", "starlette", "routes", "admin", "auth", "sqladmin"}
 IMPORTS_WITHIN = {Path("services/passwords.py")}
 
 PUBLIC = {
+    "health:metrics",
     "auth:login",
     "auth:refresh",
     "auth:register",
