@@ -3,6 +3,7 @@ import { Idiomorph } from "idiomorph/htmx";
 import "./combobox.js";
 import "./add.js";
 import "./lists.js";
+import "./live.js";
 import "./sheet.js";
 import "./shortcuts.js";
 import "./toasts.js";

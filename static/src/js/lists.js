@@ -12,16 +12,23 @@ document.body.addEventListener("htmx:beforeRequest", (event) => {
 const PAUSE = 500;
 let tapped = -PAUSE;
 
+// Nor while a finger rests on it, when others change something.
 document.addEventListener("pointerdown", (event) => {
-  if (event.target.closest(".lot")) tapped = event.timeStamp;
+  if (event.target.closest(".lot")) tapped = Infinity;
 });
+
+for (const end of ["pointerup", "pointercancel"]) {
+  document.addEventListener(end, (event) => {
+    if (tapped === Infinity) tapped = event.timeStamp;
+  });
+}
 
 document.body.addEventListener("htmx:confirm", (event) => {
   if (!event.detail.triggeringEvent?.type.startsWith("stock:") || tapped + PAUSE < performance.now()) return;
   event.preventDefault();
   const wait = () => {
     const rest = tapped + PAUSE - performance.now();
-    if (rest > 0) setTimeout(wait, rest);
+    if (rest > 0) setTimeout(wait, Math.min(rest, PAUSE));
     else event.detail.issueRequest();
   };
   wait();

@@ -25,7 +25,10 @@ function show({ message, level, action, label }) {
   }
   // A modal dialog makes all that lies outside it inert.
   (document.querySelector("dialog[open]") ?? document.body).append(region);
-  region.replaceChildren(toast);
+  // What others did stands above, and leaves the undo of what one did oneself where it is.
+  for (const old of region.querySelectorAll(level === "info" ? ".toast.info" : ".toast:not(.info)")) old.remove();
+  if (level === "info") region.prepend(toast);
+  else region.append(toast);
   expire(toast);
 }
 

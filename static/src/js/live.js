@@ -1,0 +1,93 @@
+// What others do arrives by itself. The socket only says that something changed and who did it; pages fetch the rest.
+const PING = 25_000;
+const PATIENCE = 10_000;
+const SLOWEST = 30_000;
+const SETTLE = 400;
+const SEEN = "larder:seen";
+
+const me = document.body.dataset.user;
+let socket = null;
+let failures = 0;
+let silence = null;
+let refresh = null;
+
+function connect() {
+  if (socket) return;
+  socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+  socket.addEventListener("message", ({ data }) => receive(JSON.parse(data)));
+  socket.addEventListener("close", reconnect);
+}
+
+function reconnect({ code }) {
+  clearTimeout(silence);
+  socket = null;
+  // Refused for good: whoever is signed in again gets a new page.
+  if (code === 4401) return;
+  const wait = Math.min(SLOWEST, 1000 * 2 ** failures) * (0.5 + Math.random() / 2);
+  failures += 1;
+  setTimeout(connect, wait);
+}
+
+function listen() {
+  clearTimeout(silence);
+  silence = setTimeout(() => {
+    socket.send('{"action":"ping"}');
+    silence = setTimeout(() => socket.close(), PATIENCE);
+  }, PING);
+}
+
+function receive(frame) {
+  listen();
+  if (frame.id) sessionStorage.setItem(SEEN, frame.id);
+  switch (frame.type) {
+    case "connection.established":
+      resume();
+      break;
+    case "lot.changed":
+      if (frame.actor && frame.actor.id !== me && frame.said) tell("toast", { message: frame.said, level: "info" });
+      scheduleRefresh();
+      break;
+    case "notification.created":
+    case "notification.read":
+      tell("notifications:changed");
+      break;
+    case "session.revoked":
+      location.assign("/login");
+      break;
+    case "error":
+      // Away for longer than is remembered: look at everything anew.
+      if (frame.code === "too_old") {
+        sessionStorage.removeItem(SEEN);
+        tell("stock:changed");
+        tell("notifications:changed");
+      }
+  }
+}
+
+function resume() {
+  const wasAway = failures > 0;
+  failures = 0;
+  const seen = sessionStorage.getItem(SEEN);
+  if (seen) socket.send(JSON.stringify({ action: "resume", last_id: Number(seen) }));
+  else if (wasAway) tell("stock:changed");
+}
+
+// One's own taps refresh the page by themselves, and what is fetched after them holds all that was told before.
+function scheduleRefresh() {
+  refresh ??= setTimeout(() => tell("stock:changed"), SETTLE);
+}
+
+document.body.addEventListener("stock:changed", () => {
+  clearTimeout(refresh);
+  refresh = null;
+});
+
+function tell(name, detail = {}) {
+  document.body.dispatchEvent(new CustomEvent(name, { detail }));
+}
+
+if (me) {
+  connect();
+  // A page that comes back from the browser's own memory has a dead socket.
+  window.addEventListener("pageshow", (event) => event.persisted && connect());
+}
