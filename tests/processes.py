@@ -1,0 +1,73 @@
+"""Real processes of Larder for tests that kill them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from settings import ROOT
+
+PATIENCE = 60
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start(*command: str, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    """`oppman.py` with nothing in its environment but this."""
+    return subprocess.Popen(
+        [sys.executable, "oppman.py", *command],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "LARDER_ENVIRONMENT": "test", **env},
+    )
+
+
+@contextmanager
+def running(*command: str, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    process = start(*command, env=env)
+    try:
+        yield process
+    finally:
+        kill(process, signal.SIGTERM)
+
+
+def kill(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGKILL) -> None:
+    if process.poll() is None:
+        process.send_signal(how)
+    process.wait(PATIENCE)
+
+
+@contextmanager
+def serving(*, env: dict[str, str]) -> Iterator[str]:
+    """A web process that is ready; its address."""
+    port = free_port()
+    with running("runserver", f"127.0.0.1:{port}", env=env) as process:
+        until(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/readyz"))
+        assert process.poll() is None, "it did not start"
+        yield f"http://127.0.0.1:{port}"
+
+
+def answers(address: str) -> bool:
+    try:
+        with urlopen(address, timeout=5) as response:
+            return bool(response.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def until(true: Callable[[], object], patience: float = PATIENCE) -> None:
+    """Wait for another process to have done something. Raises `TimeoutError`."""
+    deadline = time.monotonic() + patience
+    while not true():
+        if time.monotonic() > deadline:
+            raise TimeoutError("it did not happen in time")
+        time.sleep(0.05)
