@@ -1,9 +1,11 @@
 """Settings: environment variables with the prefix LARDER_, or the same names in `.env`."""
 
 import secrets
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,6 +21,7 @@ _ASYNC_DRIVERS = {
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
 }
+_BUSES = {"memory", "postgres", "postgresql", "postgresql+asyncpg", "redis", "rediss"}
 
 
 class Environment(StrEnum):
@@ -27,10 +30,41 @@ class Environment(StrEnum):
     TEST = "test"
 
 
+class TaskEngine(StrEnum):
+    AUTO = "auto"
+    EMBEDDED = "embedded"
+    DISTRIBUTED = "distributed"
+
+
 class Registration(StrEnum):
     OPEN = "open"
     INVITE = "invite"
     CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mail is handed over. `console`: nowhere, it is printed."""
+
+    scheme: str
+    host: str
+    port: int
+    username: str
+    password: str = field(repr=False)
+    sender: str
+
+    @classmethod
+    def parse(cls, url: str) -> "MailServer":
+        """From `smtp://user:password@host:port?from=larder@example.org`; `smtps` is TLS from the first byte on."""
+        parts = urlsplit(url)
+        sender = parse_qs(parts.query).get("from", [""])[0]
+        if parts.scheme == "console":
+            return cls("console", "", 0, "", "", sender or "larder@localhost")
+        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or "@" not in sender or not sender.isprintable():
+            raise ValueError("use smtp://user:password@host:port?from=larder@example.org, smtps://… or console://")
+        port = parts.port or (465 if parts.scheme == "smtps" else 587 if parts.username else 25)
+        username, password = unquote(parts.username or ""), unquote(parts.password or "")
+        return cls(parts.scheme, parts.hostname, port, username, password, sender)
 
 
 class Settings(BaseSettings):
@@ -43,6 +77,14 @@ class Settings(BaseSettings):
     environment: Environment = Environment.DEVELOPMENT
     database_url: str = f"sqlite+aiosqlite:///{VAR / 'larder.db'}"
     secret_key: SecretStr = SecretStr("")
+    bus_url: str = ""
+    tasks: TaskEngine = TaskEngine.AUTO
+    task_concurrency: int = Field(default=4, ge=1, le=100)
+    task_lease: float = Field(default=45, ge=1, le=3600)
+    task_grace: float = Field(default=8, ge=0, le=600)
+    mail_url: SecretStr = SecretStr("console://")
+    vapid_private_key: SecretStr | None = None
+    outbound_allow: str = ""
     base_url: HttpUrl | None = None
     registration: Registration = Registration.OPEN
     api_docs: bool | None = None
@@ -64,6 +106,19 @@ class Settings(BaseSettings):
             raise ValueError("use sqlite:///path or postgresql://user:password@host/name")
         return url.set(drivername=driver).render_as_string(hide_password=False)
 
+    @field_validator("bus_url")
+    @classmethod
+    def _know_the_bus(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in _BUSES:
+            raise ValueError("use memory://, postgresql://… or redis://…")
+        return value
+
+    @field_validator("mail_url")
+    @classmethod
+    def _know_the_mail_server(cls, value: SecretStr) -> SecretStr:
+        MailServer.parse(value.get_secret_value())
+        return value
+
     @field_validator("log_level")
     @classmethod
     def _know_the_level(cls, value: str) -> str:
@@ -83,6 +138,31 @@ class Settings(BaseSettings):
             self.secret_key = SecretStr(_development_secret())
         return self
 
+    @model_validator(mode="after")
+    def _have_an_engine(self) -> "Settings":
+        if self.tasks is TaskEngine.DISTRIBUTED and self.is_sqlite:
+            raise ValueError("LARDER_TASKS=distributed needs PostgreSQL; with SQLite the web process does the tasks")
+        return self
+
+    @model_validator(mode="after")
+    def _have_a_bus(self) -> "Settings":
+        self.bus_url = self.bus_url or ("memory://" if self.is_sqlite else self.database_url)
+        return self
+
+    @property
+    def has_shared_bus(self) -> bool:
+        """Whether what one process says is heard in all of them."""
+        return urlsplit(self.bus_url).scheme != "memory"
+
+    @property
+    def mail(self) -> MailServer:
+        return MailServer.parse(self.mail_url.get_secret_value())
+
+    @property
+    def home(self) -> str:
+        """Where people reach us, in what is sent to them; without a slash at the end."""
+        return str(self.base_url or "http://localhost:8000").rstrip("/")
+
     @property
     def url(self) -> URL:
         return make_url(self.database_url)
@@ -94,6 +174,13 @@ class Settings(BaseSettings):
     @property
     def is_production(self) -> bool:
         return self.environment is Environment.PRODUCTION
+
+    @property
+    def has_task_workers(self) -> bool:
+        """Whether tasks are done by workers of their own and not in the web process."""
+        if self.tasks is TaskEngine.AUTO:
+            return self.is_production and not self.is_sqlite
+        return self.tasks is TaskEngine.DISTRIBUTED
 
     @property
     def shows_api_docs(self) -> bool:
