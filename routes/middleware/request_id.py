@@ -53,7 +53,7 @@ class RequestId:
 
 def _loggable(path: str) -> str:
     """The path without the secrets that some links carry."""
-    for prefix in ("/invitations/", "/api/v1/invitations/"):
+    for prefix in ("/invitations/", "/api/v1/invitations/", "/do/", "/feeds/"):
         if path.startswith(prefix):
             return f"{prefix}…"
     return path

@@ -18,6 +18,8 @@ _COMMON = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(self), geolocation=(), microphone=(), payment=(), usb=()"),
 ]
+# Their addresses are secrets: they must not travel on in a Referer, nor stay in a cache.
+_ACTION_LINK = {b"referrer-policy": b"no-referrer", b"cache-control": b"no-store"}
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
@@ -26,6 +28,7 @@ class SecurityHeaders:
         self.app = app
         common = [*_COMMON, _HSTS] if hsts else _COMMON
         self.headers = [*common, (b"content-security-policy", CSP.encode())]
+        self.link_headers = list({**dict(self.headers), **_ACTION_LINK}.items())
         self.admin_headers = [*common, (b"content-security-policy", ADMIN_CSP.encode())]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,7 +37,11 @@ class SecurityHeaders:
             return
 
         path = scope["path"]
-        headers = self.admin_headers if path == "/admin" or path.startswith("/admin/") else self.headers
+        headers = self.headers
+        if path == "/admin" or path.startswith("/admin/"):
+            headers = self.admin_headers
+        elif path.startswith("/do/"):
+            headers = self.link_headers
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -31,6 +31,12 @@ class NotFound(AppError):
     code = "not_found"
 
 
+class Gone(AppError):
+    """Something that was good for a while only."""
+
+    code = "gone"
+
+
 class PermissionDenied(AppError):
     code = "permission_denied"
 

@@ -1,0 +1,1 @@
+"""How messages leave: one module a kind of channel, all with the interface of `sender`."""
