@@ -6,7 +6,7 @@ import { bundle } from "lightningcss";
 mkdirSync("static/build", { recursive: true });
 
 await build({
-  entryPoints: { app: "static/src/js/app.js", api_docs: "static/src/js/api_docs.js" },
+  entryPoints: { app: "static/src/js/app.js", api_docs: "static/src/js/api_docs.js", sw: "static/src/js/sw.js" },
   bundle: true,
   minify: true,
   format: "iife",

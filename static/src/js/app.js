@@ -4,6 +4,7 @@ import "./combobox.js";
 import "./add.js";
 import "./lists.js";
 import "./live.js";
+import "./push.js";
 import "./sheet.js";
 import "./shortcuts.js";
 import "./toasts.js";
