@@ -1,6 +1,6 @@
 """Lots as they are read: lists, one lot, what the home page counts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -60,7 +60,7 @@ async def list_lots(session: AsyncSession, actor: Actor, page: PageRequest, filt
     if page.total:
         (total,) = await queries.count_statement(replace(shape, after=False)).fetch_one(session, **parameters) or (0,)
     return Page(
-        items=[queries.read_row(row, actor, today) for row in shown],
+        items=[queries.read_row(row, today) for row in shown],
         next=encode_cursor((shown[-1][-1], shown[-1][0])) if len(rows) > page.limit else None,
         total=total,
     )
@@ -73,7 +73,33 @@ async def get_lot(session: AsyncSession, actor: Actor, lot_id: UUID) -> LotRead:
     )
     if row is None:
         raise NotFound(_("There is no such lot."))
-    return queries.read_row(row, actor, clock.today(actor.time_zone))
+    return queries.read_row(row, clock.today(actor.time_zone))
+
+
+async def find_lots(session: AsyncSession, actor: Actor, lot_ids: Sequence[UUID]) -> dict[UUID, LotRead]:
+    """Those of these lots that there are, used up or not."""
+    today = clock.today(actor.time_zone)
+    parameters = {"household_id": actor.household_id, "lot_ids": lot_ids, "soon_days": actor.soon_days}
+    rows = await (await session.connection()).execute(queries.SOME_LOTS, parameters)
+    return {UUID(str(row[0])): queries.read_row(row, today) for row in rows.all()}
+
+
+@dataclass(frozen=True, slots=True)
+class SharedLot:
+    """A lot that was read once for many readers."""
+
+    row: tuple[Any, ...]
+
+    def seen_by(self, *, time_zone: str, soon_days: int) -> LotRead:
+        *columns, window, _id = self.row
+        return queries.read_row([*columns, soon_days if window is None else window], clock.today(time_zone))
+
+
+async def find_shared(session: AsyncSession, lot_ids: Collection[UUID]) -> dict[UUID, SharedLot]:
+    """Those of these lots that there are, of any household: for those who know already who may see them."""
+    connection = await session.connection()
+    rows = await connection.execute(queries.SHARED_LOTS, {"lot_ids": list(lot_ids)})
+    return {row[-1]: SharedLot(tuple(row)) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
