@@ -64,12 +64,12 @@ function receive(frame) {
   }
 }
 
+// The page is a little older than the socket: what came in between is said again, or, by nothing seen yet, looked up.
 function resume() {
-  const wasAway = failures > 0;
   failures = 0;
   const seen = sessionStorage.getItem(SEEN);
   if (seen) socket.send(JSON.stringify({ action: "resume", last_id: Number(seen) }));
-  else if (wasAway) tell("stock:changed");
+  else tell("stock:changed");
 }
 
 // One's own taps refresh the page by themselves, and what is fetched after them holds all that was told before.
