@@ -196,11 +196,12 @@ async def current_account(request: Request, session: AsyncSession) -> Account:
 async def current_actor(request: Request, session: AsyncSession) -> Actor:
     """Who is acting in which household, with the permission that the route is named after.
 
-    The household is the one in the path, or else the one this device shows. Raises `NotSignedIn`, `NotFound` for a
-    household of others, `NoHousehold`, and `PermissionDenied` for a role that is too low.
+    The household is the one in the path, or named by `?household=`, or else the one this device shows. Raises
+    `NotSignedIn`, `NotFound` for a household of others, `NoHousehold`, and `PermissionDenied` for a role that is too
+    low.
     """
-    path_household = request.path_params.get("household_id")
-    household_id = _parse_id(path_household) if path_household is not None else None
+    named = request.path_params.get("household_id") or request.query_params.get("household")
+    household_id = _parse_id(named) if named else None
     found = await _signed_in(request, session, household_id=household_id)
     actor = found.actor
     if actor is None and household_id is None:

@@ -18,12 +18,14 @@ import asyncpg
 import sqlalchemy as sa
 from fastapi.requests import HTTPConnection
 from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlmodel import SQLModel
 
 from services.core.errors import AppError
 from settings import VAR, Settings, get_settings
@@ -263,6 +265,46 @@ def _days_after_sqlite(element: Any, compiler: Any, **options: Any) -> str:
     return f"date({day}, {days} || ' days')"
 
 
+class json_lists(sa.sql.functions.GenericFunction[Any]):  # noqa: N801  (a SQL function)
+    """`json_lists(document, key, item)`: whether the list under a key of a JSON object holds this text."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+@compiles(json_lists, "postgresql")
+def _json_lists_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    document, key, item = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"jsonb_exists(CAST({document} AS jsonb) -> {key}, {item})"
+
+
+@compiles(json_lists, "sqlite")
+def _json_lists_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    document, key, item = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"EXISTS (SELECT 1 FROM json_each({document}, '$.' || {key}) WHERE value = {item})"
+
+
+class id_like(sa.sql.functions.GenericFunction[Any]):  # noqa: N801  (a SQL function)
+    """`id_like(prefix)`: for each row another version 7 UUID of one moment; see `ids.prefix`."""
+
+    type = Id()
+    inherit_cache = True
+
+
+@compiles(id_like, "postgresql")
+def _id_like_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    (prefix,) = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"CAST({prefix} || substr(CAST(gen_random_uuid() AS text), 16) AS uuid)"
+
+
+@compiles(id_like, "sqlite")
+def _id_like_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    (prefix,) = (compiler.process(clause, **options) for clause in element.clauses)
+    variant = "substr('89ab', 1 + (random() & 3), 1)"
+    three = "substr(hex(randomblob(2)), 2)"
+    return f"{prefix} || lower({three} || '-' || {variant} || {three} || '-' || hex(randomblob(6)))"
+
+
 class Raw(sa.types.NullType):
     """For `type_coerce`: hand this column out as the driver gives it (ids and dates: text on SQLite)."""
 
@@ -378,6 +420,12 @@ def use_database(database: Database | None) -> None:
 
 def session_scope(*, read_only: bool = False) -> Any:
     return get_database().session_scope(read_only=read_only)
+
+
+def insert_new(session: AsyncSession, table: type[SQLModel]) -> Any:
+    """An INSERT that leaves out what a unique constraint refuses."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    return dialect.insert(table.__table__).on_conflict_do_nothing()  # type: ignore[attr-defined]
 
 
 @asynccontextmanager

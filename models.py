@@ -38,6 +38,7 @@ class TokenKind(StrEnum):
     COOKIE = "cookie"
     ACCESS = "access"
     REFRESH = "refresh"
+    TICKET = "ticket"
 
 
 class DateKind(StrEnum):
@@ -135,7 +136,6 @@ class DeliveryStatus(StrEnum):
 class JobStatus(StrEnum):
     WAITING = "waiting"
     RUNNING = "running"
-    DONE = "done"
     DEAD = "dead"
 
 
@@ -227,7 +227,7 @@ class UserSession(SQLModel, table=True):
 
 
 class SessionToken(SQLModel, table=True):
-    """What a client shows to use its session; only the hash is kept. A refresh token works once."""
+    """What a client shows to use its session; only the hash is kept. Refresh tokens and tickets work once."""
 
     __tablename__ = "session_token"
 
@@ -587,7 +587,10 @@ class Outbox(SQLModel, table=True):
 
 
 class Notification(SQLModel, table=True):
-    """One thing one member is told, once ever for each (member, kind, lot or product, date)."""
+    """One thing one member is told, once ever for each (member, kind, lot or product, date).
+
+    `in_app`: whether it shows in the app; the others wait for a digest. `digest_on`: the day of the digest it was in.
+    """
 
     __table_args__ = (
         _unique_where("uq_notification_lot", "user_id", "lot_id", "kind", "due_on", where="lot_id IS NOT NULL"),
@@ -608,8 +611,10 @@ class Notification(SQLModel, table=True):
     product_id: UUID = _ref("product.id")
     lot_id: UUID | None = _optional_ref("lot.id", ondelete="CASCADE")
     due_on: date
+    in_app: bool = True
     created_at: datetime = _moment()
     read_at: datetime | None = _optional_moment()
+    digest_on: date | None = None
 
 
 class Preference(SQLModel, table=True):
@@ -697,7 +702,11 @@ class Delivery(SQLModel, table=True):
 
 
 class Job(SQLModel, table=True):
-    """Work of the embedded task engine. `dedupe_key` makes a slot of a schedule one job, however many ask for it."""
+    """Work of the embedded task engine, until it is done: then the row goes, and `JobRun` tells of it.
+
+    `dedupe_key` is given up when a worker takes the job, so that it is one among those that wait. `claimed_until` is
+    the lease of that worker; `attempts` tells its claim from later ones.
+    """
 
     __table_args__ = (
         sa.Index(
@@ -737,6 +746,13 @@ class JobRun(SQLModel, table=True):
     error: str = Field(default="", max_length=2000)
 
 
+class Schedule(SQLModel, table=True):
+    """The last slot of a task's schedule that became a job: the claim that makes it one, however many tick."""
+
+    task: str = Field(primary_key=True, max_length=60)
+    slot_at: datetime = _deadline()
+
+
 class FeedToken(SQLModel, table=True):
     """The secret of one member's calendar feed of one household; only the hash is kept, and making a new one ends the
     old."""
@@ -747,13 +763,3 @@ class FeedToken(SQLModel, table=True):
     household_id: UUID = _column(Id, foreign_key="household.id", ondelete="CASCADE", primary_key=True)
     token_hash: str = Field(max_length=64, unique=True)
     created_at: datetime = _moment()
-
-
-class SocketTicket(SQLModel, table=True):
-    """Lets one socket in, once, within a minute; for clients that can send neither cookie nor header."""
-
-    __tablename__ = "socket_ticket"
-
-    token_hash: str = Field(primary_key=True, max_length=64)
-    session_id: UUID = _ref("user_session.id")
-    expires_at: datetime = _deadline()

@@ -75,6 +75,7 @@ async def create_household(session: AsyncSession, user_id: UUID, data: Household
 async def edit_household(session: AsyncSession, actor: Actor, data: HouseholdUpdate) -> HouseholdRead:
     household = await session.get_one(Household, actor.household_id)
     household.sqlmodel_update(data.model_dump(exclude_unset=True, exclude_none=True))
+    await look_again(session, household.id)
     return _read(household, actor.role)
 
 
@@ -208,8 +209,18 @@ async def accept_invitation(session: AsyncSession, user_id: UUID, email: str, to
     membership = Membership(household_id=invitation.household_id, user_id=user_id, role=invitation.role)
     async with unless_taken(session, Conflict(_("You already belong to this household."))):
         session.add(membership)
+    await look_again(session, invitation.household_id)
     household = await session.get_one(Household, invitation.household_id)
     return _read(household, invitation.role)
+
+
+async def look_again(session: AsyncSession, household_id: UUID) -> None:
+    """Let the next sweep look at a household: something changed that decides what its members are told, and when."""
+    await session.execute(
+        update(Household)
+        .where(col(Household.id) == household_id, col(Household.next_sweep_at) > clock.now())
+        .values(next_sweep_at=clock.now())
+    )
 
 
 def _open() -> tuple[sa.ColumnElement[bool], ...]:

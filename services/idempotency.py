@@ -8,10 +8,10 @@ from datetime import timedelta
 from hashlib import sha256
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select, update
 
+from db import insert_new
 from models import IdempotencyRecord
 from services.core import clock
 from services.core.errors import Conflict, InvalidInput
@@ -19,7 +19,7 @@ from services.core.i18n import _
 from services.permissions import Account
 
 MAX_KEY_LENGTH = 200
-MEMORY = timedelta(days=7)
+MEMORY = timedelta(days=8)  # a day longer than an action link is good for, wherever on earth that began
 
 
 def fingerprint(method: str, path: str, body: bytes) -> str:
@@ -38,12 +38,11 @@ async def claim(session: AsyncSession, account: Account, key: str, request: str)
     await session.execute(
         delete(IdempotencyRecord).where(*_mine(account, key), col(IdempotencyRecord.created_at) < now - MEMORY)
     )
-    insert = (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(IdempotencyRecord)
     taken = await session.execute(
-        insert.values(
+        insert_new(session, IdempotencyRecord)
+        .values(
             user_id=account.user_id, key=key, fingerprint=request, status_code=0, headers={}, body=b"", created_at=now
         )
-        .on_conflict_do_nothing()
         .returning(col(IdempotencyRecord.key))
     )
     if taken.first() is not None:

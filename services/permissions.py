@@ -15,15 +15,22 @@ _VIEWER = frozenset(
     {
         "categories:list",
         "events:list",
+        "feeds:end",
+        "feeds:start",
         "households:detail",
         "locations:list",
         "members:list",
         "members:remove",
+        "preferences:detail",
+        "preferences:edit",
         "products:detail",
         "products:list",
+        "products:mute",
+        "products:unmute",
         "stock:detail",
         "stock:home",
         "stock:list",
+        "stock:today",
         "units:list",
     }
 )

@@ -12,7 +12,7 @@ from sqlmodel import col, delete, select
 
 from db import like, unless_taken
 from models import CatalogueItem, Category, Lot, Product, ProductBarcode, Unit, UnitConversion
-from services import bulk, categories, locations, units
+from services import bulk, categories, households, locations, units
 from services.core import clock, gtin
 from services.core.errors import Conflict, InvalidInput, NotFound
 from services.core.i18n import _
@@ -153,6 +153,8 @@ async def create_from_catalogue(session: AsyncSession, actor: Actor, barcode: st
 
 async def edit_product(session: AsyncSession, actor: Actor, product_id: UUID, data: ProductUpdate) -> Product:
     """Raises `Conflict` when `version` is out of date, or the unit of booked stock would change."""
+    # Before the product is locked: the sweep locks households first too.
+    await households.look_again(session, actor.household_id)
     product = await get_product(session, actor, product_id, lock=True)
     if data.version is not None and data.version != product.version:
         raise Conflict(_("Somebody changed this meanwhile. Look again, then save."), code="stale")

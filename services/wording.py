@@ -10,7 +10,18 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date, format_skeleton, format_time
 from babel.numbers import format_currency, format_decimal
 
-from models import DateKind, DiscardReason, EventKind, ExpiryReason, LocationKind, Role, Theme, UnitKind
+from models import (
+    ChannelKind,
+    DateKind,
+    DiscardReason,
+    EventKind,
+    ExpiryReason,
+    LocationKind,
+    NotificationKind,
+    Role,
+    Theme,
+    UnitKind,
+)
 from services.core.i18n import _, current_locale, mark, ngettext, parse_locale
 from services.dates import Source, Suggestion, Urgency
 from services.schemas.stock import EventRead
@@ -55,6 +66,19 @@ LABELS: dict[type[StrEnum], dict[Any, str]] = {
         Theme.SYSTEM: mark("As the device"),
         Theme.LIGHT: mark("Light"),
         Theme.DARK: mark("Dark"),
+    },
+    NotificationKind: {
+        NotificationKind.SOON: mark("Due soon"),
+        NotificationKind.TODAY: mark("Due today"),
+        NotificationKind.EXPIRED: mark("Past its date"),
+        NotificationKind.LOW_STOCK: mark("Running low"),
+    },
+    ChannelKind: {
+        ChannelKind.IN_APP: mark("In the app"),
+        ChannelKind.EMAIL: mark("E-mail"),
+        ChannelKind.WEB_PUSH: mark("Push"),
+        ChannelKind.WEBHOOK: mark("Webhook"),
+        ChannelKind.SERVICE: mark("Service"),
     },
     UnitKind: {
         UnitKind.COUNT: mark("Pieces"),
@@ -117,6 +141,41 @@ def _due(
         return ngettext("{n} day left", "{n} days left", days_left).format(n=days_left), ""
     when = _skeleton(locale, "MMMd", expires_on) if days_left <= 300 else month(expires_on)
     return _("until {when}").format(when=when), ""
+
+
+def dated(date_kind: DateKind | str | None, expiry_reason: str | None, on: date, *, is_past: bool = False) -> str:
+    """What a date means, for texts that are read on some other day than they were written."""
+    when = day(on, year=True)
+    if expiry_reason == ExpiryReason.FROZEN:
+        return _("Frozen, good until {when}").format(when=when)
+    if date_kind == DateKind.USE_BY:
+        return (_("Use by was {when}") if is_past else _("Use by {when}")).format(when=when)
+    if date_kind == DateKind.BEST_BEFORE:
+        return (_("Best before was {when}") if is_past else _("Best before {when}")).format(when=when)
+    return _("Probably good until {when}").format(when=when)
+
+
+def told(
+    kind: NotificationKind,
+    product: str,
+    *,
+    due_on: date,
+    date_kind: DateKind | str | None,
+    expiry_reason: str | None,
+    minimum: str,
+) -> tuple[str, str]:
+    """The title and the text of a notification."""
+    if kind is NotificationKind.LOW_STOCK:
+        text = _("Less than {amount} left").format(amount=minimum) if minimum else _("Less left than you want")
+        return _("{name} is running low").format(name=product), text
+    is_past = kind is NotificationKind.EXPIRED
+    text = dated(date_kind, expiry_reason, due_on, is_past=is_past)
+    if not is_past:
+        title = _("Use {name} today") if kind is NotificationKind.TODAY else _("Use {name} soon")
+        return title.format(name=product), text
+    if date_kind == DateKind.USE_BY and expiry_reason != ExpiryReason.FROZEN:
+        return _("{name} is past its use-by").format(name=product), f"{text}. {_('Do not eat it any more')}"
+    return _("{name} is past its best").format(name=product), f"{text}. {_('Look, smell, taste')}"
 
 
 def _past_day(on: date, days: int) -> str:
@@ -217,6 +276,12 @@ def relative_day(on: date, today: date) -> str:
     if on == today:
         return _("Today")
     return _("Yesterday") if on == today - timedelta(days=1) else long_day(on)
+
+
+def moment(at: datetime, time_zone: str) -> str:
+    """`Sat 28 Nov, 14:05`."""
+    on = at.astimezone(ZoneInfo(time_zone)).date()
+    return f"{day(on)}, {clock_time(at, time_zone)}"
 
 
 def clock_time(at: datetime, time_zone: str) -> str:

@@ -9,11 +9,12 @@ from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
-from models import Event, LocationKind
+from models import Event, LocationKind, Notification, NotificationKind
 from routes import api, pages
 from routes.api.routers import PREFIX
 from routes.table import list_routes
-from services import categories, households, products, units
+from services import categories, feeds, households, products, units
+from services.core import clock
 from services.permissions import Actor
 from services.schemas.households import InvitationCreate
 from services.schemas.products import ConversionCreate
@@ -91,6 +92,7 @@ BODIES: dict[str, dict[str, str]] = {
     "units:create": {"code": "crate", "name": "crate"},
     "units:edit": {"name": "crate"},
     "account:edit": {"name": "Somebody"},
+    "preferences:edit": {"digest_at": "07:30"},
 }
 FORMS: dict[str, dict[str, str]] = {
     "households:delete": {"name": "Next door"},
@@ -107,6 +109,16 @@ async def make_one_of_each(session: AsyncSession, actor: Actor) -> dict[str, str
     unit = await units.create_unit(session, actor, UnitCreate(code="punnet", name="punnet"))
     category = await categories.create_category(session, actor, CategoryCreate(name="Sauerkraut"))
     invitation = await households.invite(session, actor, InvitationCreate(), base_url="http://localhost")
+    notification = Notification(
+        user_id=actor.user_id,
+        household_id=actor.household_id,
+        kind=NotificationKind.TODAY,
+        product_id=product.id,
+        lot_id=lot.id,
+        due_on=clock.today(actor.time_zone),
+    )
+    session.add(notification)
+    feed = await feeds.start(session, actor, base_url="http://localhost")
     ids = {
         "household_id": actor.household_id,
         "lot_id": lot.id,
@@ -118,6 +130,8 @@ async def make_one_of_each(session: AsyncSession, actor: Actor) -> dict[str, str
         "invitation_id": invitation.id,
         "user_id": actor.user_id,
         "token": invitation.token,
+        "notification_id": notification.id,
+        "secret": feed.url.split("/")[-2],
         "code": "5012345678900",
         "unit": "can",
     }

@@ -20,11 +20,11 @@ ClientOf = Callable[..., AsyncClient]
 
 OF_A_HOUSEHOLD = {"household_id"}
 # A link that lets whoever holds it in, and codes that only mean something within a product.
-NO_IDS = {"token", "code", "unit"}
+NO_IDS = {"token", "code", "unit", "secret"}
 WITH_ID = [door for door in DOORS if door.keys - OF_A_HOUSEHOLD - NO_IDS]
 IN_A_HOUSEHOLD = [door for door in DOORS if door.keys & OF_A_HOUSEHOLD]
 BY_ROLE = [door for door in DOORS if door.name in ROLE_PERMISSIONS[Role.OWNER]]
-OPEN = {"auth:login", "auth:register", "auth:refresh", "invitations:preview"}
+OPEN = {"auth:login", "auth:register", "auth:refresh", "feeds:calendar", "invitations:preview"}
 # Asked again by the service, about whom it is done to.
 ONESELF = {"members:remove"}
 # An owner stays one, some is in stock, nothing is frozen.

@@ -52,6 +52,11 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_job_run_started_at'), ['started_at'], unique=False)
         batch_op.create_index(batch_op.f('ix_job_run_task'), ['task'], unique=False)
 
+    op.create_table('schedule',
+    sa.Column('task', sa.String(length=60), nullable=False),
+    sa.Column('slot_at', db.UTCDateTime(), nullable=False),
+    sa.PrimaryKeyConstraint('task', name=op.f('pk_schedule'))
+    )
     op.create_table('channel',
     sa.Column('id', db.Id(), nullable=False),
     sa.Column('user_id', db.Id(), nullable=False),
@@ -145,16 +150,6 @@ def upgrade() -> None:
         batch_op.create_index('ix_delivery_pending', ['next_attempt_at'], unique=False, sqlite_where=sa.text("status = 'pending'"), postgresql_where=sa.text("status = 'pending'"))
         batch_op.create_index(batch_op.f('ix_delivery_user_id'), ['user_id'], unique=False)
 
-    op.create_table('socket_ticket',
-    sa.Column('token_hash', sa.String(length=64), nullable=False),
-    sa.Column('session_id', db.Id(), nullable=False),
-    sa.Column('expires_at', db.UTCDateTime(), nullable=False),
-    sa.ForeignKeyConstraint(['session_id'], ['user_session.id'], name=op.f('fk_socket_ticket_session_id_user_session'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('token_hash', name=op.f('pk_socket_ticket'))
-    )
-    with op.batch_alter_table('socket_ticket', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_socket_ticket_session_id'), ['session_id'], unique=False)
-
     op.create_table('product_mute',
     sa.Column('user_id', db.Id(), nullable=False),
     sa.Column('product_id', db.Id(), nullable=False),
@@ -170,8 +165,10 @@ def upgrade() -> None:
     sa.Column('product_id', db.Id(), nullable=False),
     sa.Column('lot_id', db.Id(), nullable=True),
     sa.Column('due_on', sa.Date(), nullable=False),
+    sa.Column('in_app', sa.Boolean(), nullable=False),
     sa.Column('created_at', db.UTCDateTime(), nullable=False),
     sa.Column('read_at', db.UTCDateTime(), nullable=True),
+    sa.Column('digest_on', sa.Date(), nullable=True),
     sa.ForeignKeyConstraint(['household_id'], ['household.id'], name=op.f('fk_notification_household_id_household'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['lot_id'], ['lot.id'], name=op.f('fk_notification_lot_id_lot'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['product_id'], ['product.id'], name=op.f('fk_notification_product_id_product'), ondelete='CASCADE'),
@@ -222,10 +219,6 @@ def downgrade() -> None:
 
     op.drop_table('notification')
     op.drop_table('product_mute')
-    with op.batch_alter_table('socket_ticket', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_socket_ticket_session_id'))
-
-    op.drop_table('socket_ticket')
     with op.batch_alter_table('delivery', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_delivery_user_id'))
         batch_op.drop_index('ix_delivery_pending', sqlite_where=sa.text("status = 'pending'"), postgresql_where=sa.text("status = 'pending'"))
@@ -246,6 +239,7 @@ def downgrade() -> None:
     op.drop_table('feed_token')
     op.drop_table('digest')
     op.drop_table('channel')
+    op.drop_table('schedule')
     with op.batch_alter_table('job_run', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_job_run_task'))
         batch_op.drop_index(batch_op.f('ix_job_run_started_at'))

@@ -1,6 +1,6 @@
 """The JSON API, /api/v1: the same nouns and the same service calls as the pages."""
 
-from routes.api import accounts, events, households, products, stock, words
+from routes.api import accounts, channels, events, feeds, households, notifications, products, stock, words
 
 # In the order requests are matched: what is asked most comes first.
 ROUTERS = (
@@ -11,4 +11,9 @@ ROUTERS = (
     households.router,
     households.own_router,
     accounts.router,
+    channels.router,
+    notifications.router,
+    notifications.product_router,
+    feeds.router,
+    feeds.public_router,
 )

@@ -45,6 +45,7 @@ MESSAGES: Mapping[str, str] = {
     "model_type": mark("Give an object."),
     "model_attributes_type": mark("Give an object."),
     "json_invalid": mark("This is not JSON."),
+    "time_of_day": mark("Write the time as HH:MM, such as 08:00."),
     "time_zone": mark("This is not a time zone, such as Europe/Paris."),
     "currency": mark("This is not a currency, such as EUR."),
     "locale": mark("This is not a language, such as en-GB."),

@@ -1,5 +1,6 @@
 """The field types every schema is made of, with their bounds."""
 
+import re
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
@@ -31,6 +32,7 @@ T = TypeVar("T")
 MAX_QUANTITY = Decimal(1_000_000)
 MAX_MONEY = Decimal(1_000_000)
 MAX_DAYS = 36_500
+MINUTES_A_DAY = 24 * 60
 
 # As the database driver hands them out, on their way into JSON or a page: text on SQLite. See `db.Raw`.
 RawId = Annotated[Any, WithJsonSchema({"type": "string", "format": "uuid"})]
@@ -138,6 +140,29 @@ Days = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=MAX_DAYS)]
 SoonDays = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=365)]
 Version = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=2_000_000_000)]
 Day = Annotated[date, BeforeValidator(_iso_date), AfterValidator(_in_range), Field(examples=["2026-12-24"])]
+
+
+def _minutes(value: Any) -> Any:
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d\d):(\d\d)", value)):
+        hours, minutes = int(match[1]), int(match[2])
+        if hours < 24 and minutes < 60:
+            return hours * 60 + minutes
+    if type(value) is int and 0 <= value < MINUTES_A_DAY:
+        return value
+    raise PydanticCustomError("time_of_day", "Write the time as HH:MM, such as 08:00.")
+
+
+def _clock_time(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+# Minutes after midnight, written as people read them on a clock.
+TimeOfDay = Annotated[
+    int,
+    BeforeValidator(_minutes, json_schema_input_type=str),
+    PlainSerializer(_clock_time, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": "^\\d\\d:\\d\\d$", "examples": ["08:00"]}),
+]
 
 
 class PageOf(Read, Generic[T]):

@@ -30,7 +30,6 @@ from models import (
 from services import dates, ledger
 from services.core.numbers import plain, plain_money
 from services.dates import Urgency
-from services.permissions import Actor
 from services.schemas.stock import (
     LotLocation,
     LotProduct,
@@ -79,12 +78,13 @@ def _first_known(*columns: Any) -> sa.ColumnElement[Any]:
     return sa.func.coalesce(*columns)
 
 
-_soon_days = _first_known(
-    col(Product.soon_days),
-    col(Category.soon_days),
-    col(_group.soon_days),
-    bindparam("soon_days", type_=sa.Integer),
-)
+def window(*otherwise: Any) -> sa.ColumnElement[Any]:
+    """From how many days before its date a lot is soon due; `otherwise` where neither product nor category say so."""
+    return _first_known(col(Product.soon_days), col(Category.soon_days), col(_group.soon_days), *otherwise)
+
+
+TODAY = bindparam("today", type_=sa.Date)
+_soon_days = window(bindparam("soon_days", type_=sa.Integer))
 
 # Ids and most dates only pass through into JSON or a page.
 _ROW = (
@@ -121,14 +121,20 @@ _ROW = (
 )
 
 
-def _joined(statement: sa.Select[Any]) -> sa.Select[Any]:
+def lots_with_products(statement: sa.Select[Any]) -> sa.Select[Any]:
     return (
         statement.select_from(Lot)
         .join(Product, col(Product.id) == col(Lot.product_id))
-        .join(Unit, col(Unit.id) == col(Product.unit_id))
-        .join(Location, col(Location.id) == col(Lot.location_id))
         .outerjoin(Category, col(Category.id) == col(Product.category_id))
         .outerjoin(_group, col(_group.id) == col(Category.parent_id))
+    )
+
+
+def _joined(statement: sa.Select[Any]) -> sa.Select[Any]:
+    return (
+        lots_with_products(statement)
+        .join(Unit, col(Unit.id) == col(Product.unit_id))
+        .join(Location, col(Location.id) == col(Lot.location_id))
     )
 
 
@@ -139,7 +145,7 @@ def _visible_to_household(statement: sa.Select[Any]) -> sa.Select[Any]:
 def _filtered(statement: sa.Select[Any], shape: Shape) -> sa.Select[Any]:
     statement = _visible_to_household(_joined(statement)).where(col(Lot.quantity) > 0)
     if shape.urgency:
-        statement = statement.where(_is(shape.urgency))
+        statement = statement.where(is_urgent(shape.urgency))
     if shape.q:
         statement = statement.where(col(Product.name_key).like(bindparam("q", type_=sa.String), escape="\\"))
     if shape.location:
@@ -162,16 +168,15 @@ def within() -> sa.Select[tuple[UUID]]:
     return sa.select(within.c.id)
 
 
-def _is(urgency: Urgency) -> sa.ColumnElement[bool]:
+def is_urgent(urgency: Urgency, *, today: Any = TODAY, soon_days: Any = _soon_days) -> sa.ColumnElement[bool]:
     """The rule of `dates.urgency`, for the database to filter by; a test holds them together."""
-    today = bindparam("today", type_=sa.Date)
     expires_on = col(Lot.expires_on)
     unsafe = sa.and_(
         col(Lot.date_kind) == DateKind.USE_BY,
         _first_known(sa.type_coerce(col(Lot.expiry_reason), sa.String), sa.literal("")) != ExpiryReason.FROZEN.value,
     )
     awake = sa.or_(col(Lot.snoozed_until).is_(None), col(Lot.snoozed_until) <= today)
-    near = sa.and_(expires_on <= days_after(today, _soon_days), awake)
+    near = sa.and_(expires_on <= days_after(today, soon_days), awake)
     conditions: dict[Urgency, sa.ColumnElement[bool]] = {
         Urgency.EXPIRED: sa.and_(expires_on < today, unsafe),
         Urgency.PAST_BEST: sa.and_(expires_on < today, sa.not_(unsafe)),
@@ -202,6 +207,15 @@ def count_statement(shape: Shape) -> Prepared:
 
 ONE_LOT = Prepared(
     _visible_to_household(_joined(sa.select(*_ROW, _soon_days))).where(col(Lot.id) == bindparam("lot_id", type_=Id))
+)
+
+SOME_LOTS = _visible_to_household(_joined(sa.select(*_ROW, _soon_days))).where(
+    col(Lot.id).in_(bindparam("lot_ids", type_=Id, expanding=True))
+)
+
+# For readers whose windows differ: the last but one column is empty where their own word counts.
+SHARED_LOTS = _joined(sa.select(*_ROW, window(), col(Lot.id))).where(
+    col(Lot.id).in_(bindparam("lot_ids", type_=Id, expanding=True))
 )
 
 HELD_LOT = Prepared(
@@ -235,12 +249,8 @@ _due = col(Lot.expires_on)
 _in_stock = _visible_to_household(
     sa.select(
         sa.func.count().label("lots"),
-        sa.func.count()
-        .filter(_due <= bindparam("today", type_=sa.Date), sa.not_(_is(Urgency.EXPIRED)))
-        .label("use_now"),
-        sa.func.count()
-        .filter(_due > bindparam("today", type_=sa.Date), _due <= bindparam("week", type_=sa.Date))
-        .label("this_week"),
+        sa.func.count().filter(_due <= TODAY, sa.not_(is_urgent(Urgency.EXPIRED))).label("use_now"),
+        sa.func.count().filter(_due > TODAY, _due <= bindparam("week", type_=sa.Date)).label("this_week"),
         sa.func.count().filter(_due.is_(None)).label("undated"),
     ).where(col(Lot.quantity) > 0)
 ).subquery()
@@ -264,7 +274,7 @@ NUMBERS = Prepared(
 )
 
 
-def read_row(row: Sequence[Any], actor: Actor, today: date) -> LotRead:
+def read_row(row: Sequence[Any], today: date) -> LotRead:
     """From the columns of `_ROW` and the lot's window."""
     return LotRead(
         id=row[0],
