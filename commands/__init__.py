@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from commands import checks, database, development, migrations, server, static, users
+from commands import checks, database, development, jobs, messages, migrations, server, static, users
 from commands.asynchronous import telling
 
 
@@ -27,6 +27,9 @@ application = typer.Typer(
 )
 
 application.command()(server.runserver)
+application.command()(jobs.worker)
+application.command()(jobs.run_task)
+application.command()(jobs.tasks)
 application.command()(migrations.migrate)
 application.command()(migrations.makemigrations)
 application.command()(migrations.showmigrations)
@@ -42,3 +45,5 @@ application.command()(development.routes)
 application.command()(development.makemessages)
 application.command()(development.compilemessages)
 application.command()(static.collectstatic)
+application.command("vapid")(messages.vapid_key)
+application.command()(messages.sendtestemail)

@@ -32,8 +32,14 @@ def render_item(kind: str, item: Any, autogen_context: AutogenContext) -> str | 
     return False
 
 
+def include_name(name: str | None, kind: str, _parents: Any) -> bool:
+    """Look at our tables only, not at the queue that procrastinate brings."""
+    return not (kind == "table" and name and name.startswith("procrastinate_"))
+
+
 OPTIONS: dict[str, Any] = {
     "target_metadata": SQLModel.metadata,
+    "include_name": include_name,
     "render_as_batch": True,
     "render_item": render_item,
     "compare_server_default": True,

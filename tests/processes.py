@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -22,10 +22,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(*command: str, env: dict[str, str]) -> subprocess.Popen[bytes]:
-    """`oppman.py` with nothing in its environment but this."""
+OPPMAN = ("oppman.py",)
+
+
+def start(*command: str, env: dict[str, str], program: Sequence[str] = OPPMAN) -> subprocess.Popen[bytes]:
+    """`oppman.py`, or what stands in for it, with nothing in its environment but this."""
     return subprocess.Popen(
-        [sys.executable, "oppman.py", *command],
+        [sys.executable, *program, *command],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "LARDER_ENVIRONMENT": "test", **env},
     )
