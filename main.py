@@ -10,7 +10,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from admin import mount_admin
 from db import get_database, use_database
-from routes import api, health, pages, static
+from routes import api, health, live, pages, static
 from routes.errors import LastResort, add_exception_handlers, refuse_cross_origin, refuse_too_large
 from routes.idempotent import Replay, replay
 from routes.middleware.body_limit import BodyLimit
@@ -19,15 +19,20 @@ from routes.middleware.metrics import Metrics
 from routes.middleware.request_id import RequestId
 from routes.middleware.security_headers import SecurityHeaders
 from routes.openapi import describe
-from services.core import logs
+from services.core import bus, logs
+from services.jobs import engines
+from services.live import Hub
 from settings import ROOT, Settings, get_settings
 
 MAX_BODY = 2 * 1024 * 1024
 
 
 @asynccontextmanager
-async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    yield
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    hub: Hub = app.state.hub
+    settings: Settings = app.state.settings
+    async with bus.running(settings.bus_url, hub.hear), hub.running(), engines.beside_web(settings):
+        yield
     await get_database().dispose()
     use_database(None)
 
@@ -52,10 +57,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             Middleware(BodyLimit, max_body_size=MAX_BODY, refuse=refuse_too_large),
         ],
     )
+    app.state.settings = settings
+    app.state.hub = Hub()
     add_exception_handlers(app)
     app.add_exception_handler(Replay, replay)
     # Taken over as they are: FastAPI matches the routes of included routers twice for each request.
-    for router in (health.router, *api.ROUTERS, *pages.ROUTERS):
+    for router in (health.router, *api.ROUTERS, live.ticket_router, *pages.ROUTERS, live.router):
         app.router.routes.extend(router.routes)
     static.mount_static(app)
     mount_admin(app, settings)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from commands import sockets
 from commands.asynchronous import fail
 from settings import get_settings
 
@@ -19,6 +20,9 @@ def runserver(
     settings = get_settings()
     if workers > 1 and settings.is_sqlite:
         fail("SQLite serves one process. Use PostgreSQL for several workers.")
+        raise typer.Exit(1)
+    if workers > 1 and not settings.has_shared_bus:
+        fail("LARDER_BUS_URL is memory://, which reaches one process only. Leave it out, or name a Redis.")
         raise typer.Exit(1)
     shown = "localhost" if host in {"127.0.0.1", "::1"} else host
     typer.echo(f"Larder is at http://{shown}:{port}/ (Ctrl+C stops it)")
@@ -37,6 +41,7 @@ def runserver(
         server_header=False,
         date_header=True,
         timeout_graceful_shutdown=10,
+        **sockets.OPTIONS,
     )
 
 

@@ -3,12 +3,15 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, WebSocket, WebSocketException
 from fastapi.security import HTTPAuthorizationCredentials
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import auth
-from db import get_session
+from db import get_session, session_scope
+from models import TokenKind
+from routes.middleware.cross_origin import is_same_origin
+from services import sessions
 from services.core.errors import NotSignedIn
 from services.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
 from services.permissions import Account, Actor
@@ -36,6 +39,27 @@ async def _visitor(request: Request, session: SessionDep) -> Account | None:
         auth.speak_to_stranger(request)
         return None
 
+
+NOT_SIGNED_IN = 4401
+
+
+async def _socket_account(websocket: WebSocket, ticket: Annotated[str, Query(max_length=200)] = "") -> Account:
+    """Whoever shows a bearer token, or a ticket, or a cookie from one of our pages: no middleware looks at sockets."""
+    if ticket and "authorization" not in websocket.headers:
+        async with session_scope() as session:
+            found = await sessions.redeem_ticket(session, ticket)
+    else:
+        token, kind = auth.shown_token(websocket.headers, websocket.cookies) or ("", TokenKind.ACCESS)
+        if kind is TokenKind.COOKIE and not is_same_origin(websocket.headers):
+            raise WebSocketException(NOT_SIGNED_IN)
+        async with session_scope(read_only=True) as session:
+            found = await sessions.find(session, token, kind)
+    if found is None:
+        raise WebSocketException(NOT_SIGNED_IN)
+    return found.account
+
+
+SocketAccountDep = Annotated[Account, Depends(_socket_account)]
 
 # Public pages that look different to someone who is signed in.
 VisitorDep = Annotated[Account | None, Depends(_visitor)]

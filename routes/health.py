@@ -22,9 +22,9 @@ async def alive() -> Response:
 
 
 @router.get("/readyz", name="health:ready")
-async def ready() -> Response:
-    """200 when the database answers and its migrations are up to date, else 503."""
-    parts = await health.check()
+async def ready(request: Request) -> Response:
+    """200 when the database answers, its migrations are up to date, and the live parts run, else 503."""
+    parts = {**await health.check(), "live": "stalled" if request.app.state.hub.has_stalled else "ok"}
     is_ready = all(state == "ok" for state in parts.values())
     return json({"status": "ok" if is_ready else "unavailable", **parts}, 200 if is_ready else 503)
 

@@ -1,5 +1,6 @@
 """The journal: reading the ledger. Bookings are made in `ledger`."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -40,7 +41,17 @@ async def undo(session: AsyncSession, actor: Actor, event_id: UUID, *, whole_gro
     return _read((await session.execute(_visible_to(actor).where(col(Event.id) == new_id))).one())
 
 
+async def find_shared(session: AsyncSession, event_ids: Collection[UUID]) -> dict[UUID, EventRead]:
+    """Those of these bookings that there are, of any household: for those who know already who may see them."""
+    rows = await session.execute(_events().where(col(Event.id).in_(event_ids)))
+    return {event.id: event for event in map(_read, rows)}
+
+
 def _visible_to(actor: Actor) -> sa.Select[Any]:
+    return _events().where(col(Event.household_id) == actor.household_id)
+
+
+def _events() -> sa.Select[Any]:
     reversal = aliased(Event)
     undone = sa.exists().where(col(reversal.reverses_id) == col(Event.id)).correlate(Event)
     return (
@@ -48,7 +59,6 @@ def _visible_to(actor: Actor) -> sa.Select[Any]:
         .join(Product, col(Product.id) == col(Event.product_id))
         .join(Unit, col(Unit.id) == col(Product.unit_id))
         .outerjoin(User, col(User.id) == col(Event.actor_id))
-        .where(col(Event.household_id) == actor.household_id)
     )
 
 

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import is_unavailable, session_scope
+from services.core import bus
 from settings import ROOT
 
 VERSIONS = ROOT / "migrations" / "versions"
@@ -19,10 +20,11 @@ def newest_revision() -> str:
 
 async def check() -> dict[str, str]:
     """`ok` or what is wrong, by part."""
+    hears = {"bus": "ok" if bus.current().is_connected else "unreachable"}
     try:
         async with session_scope(read_only=True) as session:
             revision = (await session.execute(sa.text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         is_reached = isinstance(error, SQLAlchemyError) and not is_unavailable(error)
-        return {"database": "ok" if is_reached else "unreachable", "migrations": "unknown"}
-    return {"database": "ok", "migrations": "ok" if revision == newest_revision() else "pending"}
+        return {"database": "ok" if is_reached else "unreachable", "migrations": "unknown", **hears}
+    return {"database": "ok", "migrations": "ok" if revision == newest_revision() else "pending", **hears}

@@ -21,8 +21,10 @@ from services.permissions import Account, Actor
 
 SESSION_LIFETIME = timedelta(days=60)
 ACCESS_LIFETIME = timedelta(minutes=15)
+TICKET_LIFETIME = timedelta(seconds=60)
 TOUCH_EVERY = timedelta(hours=1)
 REPLAY_MEMORY = timedelta(days=7)
+NO_SESSION = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,25 +135,60 @@ async def find(
     return None if row is None else _signed_in(row)
 
 
-_BY_TOKEN = Prepared(
-    sa.select(
-        col(UserSession.id),
-        col(UserSession.last_used_at),
-        col(User.id),
-        col(User.name),
-        col(User.email),
-        col(User.locale),
-        col(User.theme),
-        col(User.is_superuser),
-        col(Membership.role),
-        col(Membership.soon_days),
-        col(Household.id),
-        col(Household.name),
-        col(Household.time_zone),
-        col(Household.currency),
-        col(Household.locale),
-        col(Household.soon_days),
+async def issue_ticket(session: AsyncSession, account: Account) -> str:
+    """A token that lets one socket in, once, for clients that can send neither cookie nor header with it."""
+    ticket = new_token()
+    expires_at = clock.now() + TICKET_LIFETIME
+    session.add(
+        SessionToken(
+            token_hash=hash_token(ticket), session_id=account.session_id, kind=TokenKind.TICKET, expires_at=expires_at
+        )
     )
+    return ticket
+
+
+async def redeem_ticket(session: AsyncSession, ticket: str) -> SignedIn | None:
+    found = await find(session, ticket, TokenKind.TICKET)
+    spent = delete(SessionToken).where(col(SessionToken.token_hash) == hash_token(ticket))
+    is_first = await session.execute(
+        spent.where(col(SessionToken.kind) == TokenKind.TICKET).returning(col(SessionToken.token_hash))
+    )
+    return found if is_first.first() else None
+
+
+async def find_member(session: AsyncSession, user_id: UUID, household_id: UUID) -> Actor | None:
+    """A member who is not here themselves, for what is done in their name; none who left or may not sign in."""
+    row = (await session.execute(_MEMBER, {"user_id": user_id, "household_id": household_id})).one_or_none()
+    return None if row is None else _signed_in((NO_SESSION, clock.now(), *row)).actor
+
+
+_WHO = (
+    col(User.id),
+    col(User.name),
+    col(User.email),
+    col(User.locale),
+    col(User.theme),
+    col(User.is_superuser),
+    col(Membership.role),
+    col(Membership.soon_days),
+    col(Household.id),
+    col(Household.name),
+    col(Household.time_zone),
+    col(Household.currency),
+    col(Household.locale),
+    col(Household.soon_days),
+)
+_MEMBER = (
+    sa.select(*_WHO)
+    .select_from(Membership)
+    .join(User, col(User.id) == col(Membership.user_id))
+    .join(Household, col(Household.id) == col(Membership.household_id))
+    .where(col(Membership.user_id) == bindparam("user_id", type_=Id))
+    .where(col(Membership.household_id) == bindparam("household_id", type_=Id))
+    .where(col(User.is_active))
+)
+_BY_TOKEN = Prepared(
+    sa.select(col(UserSession.id), col(UserSession.last_used_at), *_WHO)
     .select_from(SessionToken)
     .join(UserSession, col(UserSession.id) == col(SessionToken.session_id))
     .join(User, col(User.id) == col(UserSession.user_id))

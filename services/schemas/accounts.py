@@ -37,6 +37,11 @@ class TokensRead(Read):
     expires_in: int = Field(description="Seconds the access token is good for.")
 
 
+class TicketRead(Read):
+    ticket: str = Field(description="For `/ws?ticket=…`, once.")
+    expires_in: int = Field(description="Seconds it is good for.")
+
+
 class UserRead(Read):
     id: UUID
     email: str

@@ -14,13 +14,14 @@ from services.stock.booking import (
     snooze,
     thaw,
 )
-from services.stock.reading import Numbers, Row, count, get_lot, list_lots, merged
+from services.stock.reading import Numbers, Row, SharedLot, count, find_lots, find_shared, get_lot, list_lots, merged
 
 __all__ = [
     "Added",
     "Booked",
     "Numbers",
     "Row",
+    "SharedLot",
     "add",
     "add_bulk",
     "consume",
@@ -29,6 +30,8 @@ __all__ = [
     "count",
     "discard",
     "edit",
+    "find_lots",
+    "find_shared",
     "freeze",
     "get_lot",
     "list_lots",

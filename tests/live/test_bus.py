@@ -19,7 +19,7 @@ from services.core.bus import MAX_BYTES, Bus, make_bus
 from tests.processes import free_port, until
 from tests.servers import create_database, drop_database, settings_for
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 class RedisServer:

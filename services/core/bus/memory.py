@@ -9,7 +9,7 @@ class MemoryBus(Bus):
 
     @property
     def is_connected(self) -> bool:
-        return self._handler is not None
+        return True
 
     async def start(self, handler: Handler) -> None:
         self._handler = handler

@@ -1,0 +1,5 @@
+"""Live: everybody's screens are true now. The hub of a process serves its sockets from the outbox."""
+
+from services.live.hub import MEMORY, QUEUE, Ending, Hub, Listener
+
+__all__ = ["MEMORY", "QUEUE", "Ending", "Hub", "Listener"]

@@ -1,0 +1,65 @@
+"""Who listens on a socket, and what of a household they may hear."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from models import Household, Membership, User, UserSession
+from services.core import clock
+from services.core.i18n import DEFAULT_LOCALE
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What makes the same thing read differently."""
+
+    locale: str = DEFAULT_LOCALE
+    time_zone: str = "UTC"
+    soon_days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """A session, and its user as a reader in each of their households."""
+
+    session_id: UUID
+    user_id: UUID
+    reader: Reader
+    households: Mapping[UUID, Reader]
+
+    def reader_in(self, household_id: UUID | None) -> Reader:
+        return self.households.get(household_id, self.reader) if household_id else self.reader
+
+
+async def load(session: AsyncSession, session_ids: Collection[UUID]) -> dict[UUID, Audience]:
+    """By session. Those that are over, and those of people who may not sign in any more, are not among them."""
+    rows = await session.execute(
+        sa.select(
+            col(UserSession.id),
+            col(User.id),
+            col(User.locale),
+            col(Household.id),
+            col(Household.locale),
+            col(Household.time_zone),
+            sa.func.coalesce(col(Membership.soon_days), col(Household.soon_days)),
+        )
+        .select_from(UserSession)
+        .join(User, col(User.id) == col(UserSession.user_id))
+        .outerjoin(Membership, col(Membership.user_id) == col(User.id))
+        .outerjoin(Household, col(Household.id) == col(Membership.household_id))
+        .where(col(UserSession.id).in_(session_ids), col(UserSession.expires_at) > clock.now(), col(User.is_active))
+    )
+    found: dict[UUID, Audience] = {}
+    for session_id, user_id, locale, household_id, household_locale, time_zone, soon_days in rows:
+        audience = found.get(session_id)
+        if audience is None:
+            reader = Reader(locale or household_locale or DEFAULT_LOCALE)
+            audience = found[session_id] = Audience(session_id, user_id, reader, {})
+        if household_id:
+            assert isinstance(audience.households, dict)
+            audience.households[household_id] = Reader(locale or household_locale, time_zone, soon_days)
+    return found

@@ -1,0 +1,248 @@
+"""The hub of a process: reads the outbox once for all its sockets, and hands each what it may hear.
+
+A socket is served live from the moment it is there; what it missed before that, it asks for. So that nothing is missed
+or said twice in between, the hub knows up to which row it has read and handed out, and each listener from where to
+where it was served.
+"""
+
+import asyncio
+import sys
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from enum import Enum, auto
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from db import session_scope
+from models import LiveKind, Outbox
+from services import outbox
+from services.core import clock
+from services.core.errors import NotSignedIn
+from services.core.i18n import _
+from services.jobs.loops import forever
+from services.live import audience, frames
+from services.live.audience import Audience
+
+MEMORY = timedelta(hours=24)
+QUEUE = 256
+BATCH = 500
+# Seconds. The bus wakes us; reading now and then makes up for what it lost.
+READ_EVERY = 3.0
+CHECK_EVERY = 5.0
+STALLED_AFTER = 30.0
+
+_COLUMNS = tuple(Outbox.__table__.c)  # type: ignore[attr-defined]
+_ENDINGS = (LiveKind.SESSION_REVOKED, LiveKind.MEMBER_REMOVED)
+
+
+class Ending(Enum):
+    """Why a socket is closed from our side."""
+
+    SIGNED_OUT = auto()
+    NOT_A_MEMBER = auto()
+    TOO_SLOW = auto()
+
+
+class Listener:
+    """One socket: what waits to be sent on it, and from where to where it was served."""
+
+    def __init__(self, audience: Audience, position: int) -> None:
+        self.audience = audience
+        self.waiting: asyncio.Queue[str] = asyncio.Queue(QUEUE)
+        self.over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self.served_since = self.served_until = position
+
+    def offer(self, text: str) -> None:
+        """Never waits: whoever is too slow is dropped."""
+        try:
+            self.waiting.put_nowait(text)
+        except asyncio.QueueFull:
+            self.end(Ending.TOO_SLOW)
+
+    async def say(self, text: str) -> None:
+        """Waits until there is room: for what a client asked for itself."""
+        await self.waiting.put(text)
+
+    def end(self, ending: Ending) -> None:
+        if not self.over.done():
+            self.over.set_result(ending)
+
+
+class Hub:
+    def __init__(self) -> None:
+        self._of_user: defaultdict[UUID, set[Listener]] = defaultdict(set)
+        self._of_household: defaultdict[UUID, set[Listener]] = defaultdict(set)
+        self._stirred = asyncio.Event()
+        self._begun = asyncio.Event()
+        self._read_until = self._handed_out_until = 0
+        self._handed_out_at = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def has_stalled(self) -> bool:
+        """Whether nobody here hears anything any more."""
+        return bool(self._tasks) and time.monotonic() - self._handed_out_at > STALLED_AFTER
+
+    def __len__(self) -> int:
+        return sum(map(len, self._of_user.values()))
+
+    def hear(self, message: str) -> None:
+        """What the bus says."""
+        if message in {"", outbox.TOPIC}:
+            self._stirred.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        self._handed_out_at = time.monotonic()
+        self._tasks = [
+            asyncio.create_task(forever(self._hand_out, self._stirred), name="live"),
+            asyncio.create_task(forever(self._check_now_and_then), name="live check"),
+        ]
+        try:
+            yield
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @asynccontextmanager
+    async def listening(self, session_id: UUID) -> AsyncIterator[Listener]:
+        """Raises `NotSignedIn` when the session is over."""
+        await self._begun.wait()
+        async with session_scope(read_only=True) as session:
+            found = await audience.load(session, [session_id])
+        if session_id not in found:
+            raise NotSignedIn(_("Please sign in."))
+        # What is being read at this moment happened before.
+        listener = Listener(found[session_id], self._read_until)
+        self._add(listener)
+        try:
+            yield listener
+        finally:
+            self._remove(listener)
+
+    async def resume(self, listener: Listener, last_id: int) -> bool:
+        """Say again what this listener missed after `last_id`; False when that is longer ago than we remember."""
+        missed_until = listener.served_since
+        served_until = max(listener.served_until, self._handed_out_until)
+        if last_id < missed_until and await _is_forgotten(last_id, missed_until):
+            return False
+        listener.served_until = sys.maxsize  # nothing new comes in between
+        await self._say_again(listener, last_id, missed_until)
+        while served_until < self._read_until:
+            until = self._read_until
+            await self._say_again(listener, served_until, until)
+            served_until = until
+        listener.served_since, listener.served_until = min(last_id, missed_until), served_until
+        return True
+
+    async def _say_again(self, listener: Listener, after: int, until: int) -> None:
+        audience = listener.audience
+        while after < until:
+            async with session_scope(read_only=True) as session:
+                rows = await _rows(session, after, until=until, audience=audience)
+                told = await frames.read(session, rows)
+            for each in told:
+                await listener.say(each.text_for(audience))
+            after = rows[-1].id if len(rows) == BATCH else until
+
+    async def _hand_out(self) -> float:
+        while True:
+            async with session_scope(read_only=True) as session:
+                if not self._begun.is_set():
+                    newest = await session.execute(sa.select(sa.func.max(col(Outbox.id))))
+                    self._read_until = self._handed_out_until = newest.scalar_one() or 0
+                    self._begun.set()
+                rows = await _rows(session, self._handed_out_until)
+                if not rows:
+                    self._handed_out_at = time.monotonic()
+                    return READ_EVERY
+                self._read_until = max(self._read_until, rows[-1].id)
+                told = await frames.read(session, [row for row in rows if self._listeners_to(row)])
+            for each in told:
+                self._hand(each)
+                self._handed_out_until = each.id
+                await asyncio.sleep(0)
+            self._handed_out_until = rows[-1].id
+
+    def _hand(self, told: frames.Told) -> None:
+        for listener in tuple(self._listeners_to(told)):
+            if told.kind is LiveKind.MEMBER_REMOVED:
+                if told.subject_id in listener.audience.households:
+                    listener.end(Ending.NOT_A_MEMBER)
+                continue
+            if told.kind is LiveKind.SESSION_REVOKED:
+                if told.subject_id == listener.audience.session_id:
+                    listener.offer(told.text_for(listener.audience))
+                    listener.end(Ending.SIGNED_OUT)
+                continue
+            if told.id > listener.served_until:
+                listener.offer(told.text_for(listener.audience))
+
+    def _listeners_to(self, told: Any) -> Iterable[Listener]:
+        if told.user_id is not None:
+            return self._of_user.get(told.user_id, ())
+        return self._of_household.get(told.household_id, ())
+
+    async def _check_now_and_then(self) -> float:
+        await self.check()
+        return CHECK_EVERY
+
+    async def check(self) -> None:
+        """What the outbox does not tell: sessions that ran out, users who were disabled, households one joined."""
+        listeners = [listener for of_user in self._of_user.values() for listener in of_user]
+        if listeners:
+            async with session_scope(read_only=True) as session:
+                found = await audience.load(session, {listener.audience.session_id for listener in listeners})
+            for listener in listeners:
+                before, now = listener.audience, found.get(listener.audience.session_id)
+                if now is None:
+                    listener.end(Ending.SIGNED_OUT)
+                elif before.households.keys() - now.households.keys():
+                    listener.end(Ending.NOT_A_MEMBER)
+                elif now != before and listener in self._of_user[now.user_id]:
+                    self._remove(listener)
+                    listener.audience = now
+                    self._add(listener)
+
+    def _add(self, listener: Listener) -> None:
+        self._of_user[listener.audience.user_id].add(listener)
+        for household_id in listener.audience.households:
+            self._of_household[household_id].add(listener)
+
+    def _remove(self, listener: Listener) -> None:
+        _discard(self._of_user, listener.audience.user_id, listener)
+        for household_id in listener.audience.households:
+            _discard(self._of_household, household_id, listener)
+
+
+def _discard(index: dict[UUID, set[Listener]], key: UUID, listener: Listener) -> None:
+    index[key].discard(listener)
+    if not index[key]:
+        del index[key]
+
+
+async def _rows(
+    session: AsyncSession, after: int, *, until: int = sys.maxsize, audience: Audience | None = None
+) -> Sequence[Any]:
+    """The next rows, for an audience those it may hear again."""
+    statement = sa.select(*_COLUMNS).where(col(Outbox.id) > after, col(Outbox.id) <= until)
+    if audience:
+        mine = col(Outbox.user_id) == audience.user_id
+        of_households = sa.and_(col(Outbox.user_id).is_(None), col(Outbox.household_id).in_(list(audience.households)))
+        statement = statement.where(sa.or_(mine, of_households), col(Outbox.kind).not_in(_ENDINGS))
+    return (await session.execute(statement.order_by(col(Outbox.id)).limit(BATCH))).all()
+
+
+async def _is_forgotten(last_id: int, until: int) -> bool:
+    old = sa.select(col(Outbox.id)).where(col(Outbox.created_at) < clock.now() - MEMORY)
+    async with session_scope(read_only=True) as session:
+        found = await session.execute(old.where(col(Outbox.id) > last_id, col(Outbox.id) <= until).limit(1))
+        return found.first() is not None

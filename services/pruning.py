@@ -1,0 +1,45 @@
+"""What nobody needs any more is forgotten."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, delete
+
+from db import session_scope
+from models import IdempotencyRecord, Outbox, SessionToken, UserSession
+from services import idempotency, live
+from services.core import clock
+from services.core.tasks import task
+
+# A refresh token that comes back after its end is still known as one that was used.
+AFTERLIFE = timedelta(days=1)
+
+
+@task("prune", cron="23 * * * *")
+async def prune() -> str:
+    """Words of the outbox nobody can ask for again, sign-ins that ran out, answers too old to be repeated."""
+    now = clock.now()
+    forgotten = {
+        "words": _old_words(),
+        "sessions": delete(UserSession).where(col(UserSession.expires_at) < now),
+        "tokens": delete(SessionToken).where(col(SessionToken.expires_at) < now - AFTERLIFE),
+        "answers": delete(IdempotencyRecord).where(col(IdempotencyRecord.created_at) < now - idempotency.MEMORY),
+    }
+    counts = []
+    for what, statement in forgotten.items():
+        async with session_scope() as session:
+            counts.append(f"{await _count(session, statement)} {what}")
+    return ", ".join(counts)
+
+
+def _old_words() -> sa.Delete:
+    """All but the last of them: whoever asks for what came before it is told that it is too long ago."""
+    is_old = col(Outbox.created_at) < clock.now() - live.MEMORY
+    last = sa.select(sa.func.max(col(Outbox.id))).where(is_old).scalar_subquery()
+    return delete(Outbox).where(is_old, col(Outbox.id) < last)
+
+
+async def _count(session: AsyncSession, statement: sa.Delete) -> int:
+    result: sa.CursorResult[tuple[()]] = await session.execute(statement)  # type: ignore[assignment]
+    return result.rowcount

@@ -1,0 +1,239 @@
+"""A real server in this process, on a database of its own on each engine, and people with sockets."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import pytest_asyncio
+import uvicorn
+from alembic import command
+from httpx import AsyncClient
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+import settings as settings_module
+from auth import COOKIE
+from commands.migrations import alembic_config
+from commands.sockets import OPTIONS
+from db import get_database, session_scope, use_database
+from main import create_app
+from models import Household, Membership, Role, User
+from services import locations, seeding, sessions
+from services.core import i18n
+from services.live import Hub
+from tests.servers import ENGINES, empty_database, settings_for
+
+PATIENCE = 60
+
+
+@pytest.fixture(autouse=True)
+def _standing_still() -> None:
+    """Here time goes on: the server lives in it."""
+    i18n.use_locale("en-GB")
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with empty_database(request, tmp_path_factory.mktemp("live")) as url:
+        command.upgrade(alembic_config(url), "head")
+        yield url
+
+
+@dataclass
+class Place:
+    """Where a server is."""
+
+    address: str
+    hub: Hub | None = None
+
+    @property
+    def http(self) -> str:
+        return f"http://{self.address}"
+
+    @property
+    def ws(self) -> str:
+        return f"ws://{self.address}/ws"
+
+
+class Server(uvicorn.Server):
+    """Says when it is there."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
+
+
+@asynccontextmanager
+async def serving(*, send_buffer: int = 0) -> AsyncIterator[Place]:
+    """The app as `runserver` serves it; with a small `send_buffer`, little waits in the kernel for slow clients."""
+    app = create_app()
+    config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=10, **OPTIONS)
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
+        if send_buffer:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+        server = Server(config)
+        running = asyncio.create_task(server.serve([listening]))
+        async with asyncio.timeout(PATIENCE):
+            await server.is_up.wait()
+        yield Place(f"127.0.0.1:{listening.getsockname()[1]}", app.state.hub)
+        server.should_exit = True
+        await running
+    # The server closed the database, as it was its own.
+    use_database(None)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def world(url: str) -> AsyncIterator[None]:
+    """The settings and the words for everything in this module."""
+    config = settings_for(url)
+    original = settings_module.Settings
+    settings_module.Settings = lambda: config  # type: ignore[assignment, misc]
+    settings_module.get_settings.cache_clear()
+    use_database(None)
+    async with session_scope() as session:
+        await seeding.seed_words(session)
+    yield
+    await get_database().dispose()
+    use_database(None)
+    settings_module.Settings = original  # type: ignore[misc]
+    settings_module.get_settings.cache_clear()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def place(world: None) -> AsyncIterator[Place]:
+    async with serving() as place:
+        yield place
+
+
+class Socket:
+    """The client's end."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    async def send(self, frame: Any) -> None:
+        await self.connection.send(frame if isinstance(frame, str | bytes) else json.dumps(frame))
+
+    async def next(self) -> dict[str, Any]:
+        async with asyncio.timeout(PATIENCE):
+            return dict(json.loads(await self.connection.recv()))
+
+    async def hears(self, kind: str) -> dict[str, Any]:
+        """The next frame, which is of this type."""
+        frame = await self.next()
+        assert frame["type"] == kind, frame
+        return frame
+
+    async def hears_nothing(self) -> None:
+        await self.send({"action": "ping"})
+        await self.hears("pong")
+
+    async def answer_to(self, frame: Any) -> dict[str, Any]:
+        await self.send(frame)
+        return await self.next()
+
+    async def code_of_end(self) -> int:
+        """The code with which the server closes, whatever it says before."""
+        async with asyncio.timeout(PATIENCE):
+            try:
+                while True:
+                    await self.connection.recv()
+            except ConnectionClosed as closed:
+                return closed.rcvd.code if closed.rcvd else 1006
+
+
+@dataclass
+class Person:
+    """Somebody with an account, signed in on one device."""
+
+    place: Place
+    user_id: UUID
+    household_id: UUID
+    session_id: UUID
+    access: str
+    cookie: str
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[AsyncClient]:
+        headers = {"Authorization": f"Bearer {self.access}"}
+        base_url = f"{self.place.http}/api/v1/households/{self.household_id}/"
+        async with AsyncClient(base_url=base_url, headers=headers, timeout=30) as client:
+            yield client
+
+    async def post(self, path: str, body: Any = None) -> Any:
+        """To a path in the household, or one that begins with a slash."""
+        async with self.client() as client:
+            path = f"{self.place.http}/api/v1{path}" if path.startswith("/") else path
+            answer = await client.post(path, json=body or {})
+            assert answer.is_success, answer.text
+            return answer.json() if answer.content else None
+
+    async def get(self, path: str) -> Any:
+        async with self.client() as client:
+            return (await client.get(path)).json()
+
+    async def add(self, name: str = "Milk", quantity: str = "10", **fields: Any) -> dict[str, Any]:
+        return dict(await self.post("lots", {"product": {"name": name}, "quantity": quantity, **fields}))
+
+    async def use(self, lot: dict[str, Any], quantity: str = "1") -> None:
+        await self.post(f"lots/{lot['id']}/consume", {"quantity": quantity})
+
+    @asynccontextmanager
+    async def socket(self, query: str = "", **options: Any) -> AsyncIterator[Socket]:
+        options.setdefault("additional_headers", {"Authorization": f"Bearer {self.access}"})
+        async with connect(f"{self.place.ws}{query}", compression=None, **options) as connection:
+            socket = Socket(connection)
+            assert await socket.next() == {"type": "connection.established", "user_id": str(self.user_id)}
+            yield socket
+
+    @property
+    def by_cookie(self) -> dict[str, Any]:
+        return {"additional_headers": {"Cookie": f"{COOKIE}={self.cookie}"}}
+
+
+async def move_in(place: Place, name: str, *, household_id: UUID | None = None, **more: Any) -> Person:
+    """Somebody new: the owner of a new household, or a member of this one."""
+    async with session_scope() as session:
+        user = User(
+            email=f"{uuid4().hex}@example.com", name=name, hashed_password="", locale=more.get("locale", "en-GB")
+        )
+        session.add(user)
+        await session.flush()
+        role = Role.MEMBER if household_id else Role.OWNER
+        if household_id is None:
+            household = Household(name="Home", time_zone="Europe/Berlin", locale="en-GB")
+            session.add(household)
+            await session.flush()
+            session.add_all(locations.first_locations(household.id))
+            household_id = household.id
+        session.add(Membership(household_id=household_id, user_id=user.id, role=role, soon_days=more.get("soon_days")))
+        tokens = await sessions.start(session, user.id)
+    return Person(place, user.id, household_id, tokens.session_id, tokens.access, tokens.cookie)
+
+
+@pytest_asyncio.fixture
+async def alice(place: Place) -> Person:
+    """The owner of a household of her own."""
+    return await move_in(place, "Alice")
+
+
+@pytest_asyncio.fixture
+async def bob(place: Place, alice: Person) -> Person:
+    """A member of it, who reads German and wants to know thirty days before."""
+    return await move_in(place, "Bob", household_id=alice.household_id, locale="de", soon_days=30)
+
+
+@pytest_asyncio.fixture
+async def charlie(place: Place) -> Person:
+    """A stranger."""
+    return await move_in(place, "Charlie")
