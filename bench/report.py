@@ -95,7 +95,7 @@ def _side_by_side(operations: Sequence[Operation]) -> str:
 checks the permission and the household, writes its log. "Ratio" is Larder's answers a second over the other's: the
 median of the rounds, and the lowest and highest.
 
-{_table(head, rows)}
+{table(head, rows)}
 """
 
 
@@ -111,7 +111,7 @@ def _statements(inside: Mapping[str, dict[str, Any]]) -> str:
 
 Sign-in and permission among them; BEGIN and COMMIT are not counted. The aim is at most {MOST_STATEMENTS}.
 
-{_table(("What", *inside, "Met"), rows)}
+{table(("What", *inside, "Met"), rows)}
 """
 
 
@@ -131,12 +131,12 @@ def _start_and_memory(findings: Findings) -> str:
 Seconds from starting the process to the first 200 of its health route; the median, with byte code cached.
 The aim for Larder is under {MOST_SECONDS_TO_START} s: {_verdict(is_quick)}.
 
-{_table(("", "Seconds"), starts)}
+{table(("", "Seconds"), starts)}
 
 Of the process and its children, right after the start and after everything else on this page. The aim for Larder is
 an RSS under {MOST_MEGABYTES} MB: {_verdict(most < MOST_MEGABYTES)}.
 
-{_table(head, memories)}
+{table(head, memories)}
 """
 
 
@@ -159,7 +159,7 @@ def _crowds(crowds: Mapping[str, list[Crowd]]) -> str:
 
 The aim: every answer is a 2xx, and some answer arrives every {MOST_STALLED / 1000:g} s at least.
 
-{_table(head, rows)}
+{table(head, rows)}
 """
 
 
@@ -182,7 +182,7 @@ def _storms(storms: Mapping[str, Storm]) -> str:
 They do so again and again, while another client asks /healthz {POLL_EVERY * 1000:.0f} ms after each answer. The aim:
 every answer is a 2xx, and no health check takes {MOST_STALLED / 1000:g} s.
 
-{_table(head, rows)}
+{table(head, rows)}
 """
 
 
@@ -195,7 +195,7 @@ def _layers(inside: Mapping[str, dict[str, Any]]) -> str:
 The rows of the list of 100 lots, fetched by the same statement on one open connection, in microseconds (medians):
 what `db.Prepared` is for.
 
-{_table(("Through", *inside), rows)}
+{table(("Through", *inside), rows)}
 """
 
 
@@ -243,11 +243,11 @@ def _method(findings: Findings) -> str:
 
 Lists a second by Django in a short trial:
 
-{_table(("Database", "gunicorn", "uvicorn"), trials)}
+{table(("Database", "gunicorn", "uvicorn"), trials)}
 
 Kilobytes of an answer:
 
-{_table(("Database", "Answer", *contestants), sizes)}
+{table(("Database", "Answer", *contestants), sizes)}
 """
 
 
@@ -265,7 +265,7 @@ def _machine(findings: Findings) -> str:
 """
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
 
