@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
-from admin import people, stock, words
+from admin import jobs, people, stock, words
 from admin.access import SuperusersOnly
 from admin.panel import Panel
 from db import get_database
@@ -20,6 +20,7 @@ VIEWS = (
     stock.ProductAdmin,
     stock.LotAdmin,
     stock.EventAdmin,
+    jobs.JobRunAdmin,
 )
 
 
@@ -37,4 +38,5 @@ def mount_admin(app: FastAPI, settings: Settings) -> Panel:
     )
     for view in VIEWS:
         admin.add_view(view)
+    admin.add_view(jobs.QueuedJobAdmin if settings.has_task_workers else jobs.JobAdmin)
     return admin
