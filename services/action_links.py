@@ -56,10 +56,15 @@ class Link:
         return clock.now() >= datetime.combine(self.day, time(), UTC) + LIFETIME
 
     @property
-    def key(self) -> str:
-        """The idempotency key of what it does: the same in every channel that carried the message."""
+    def fingerprint(self) -> str:
+        """The same in every channel that carried the message."""
         said = (self.lot_id.hex, self.action.value, self.expires_on.isoformat(), self.day.isoformat())
-        return f"link-{sha256(' '.join(said).encode()).hexdigest()}"
+        return sha256(" ".join(said).encode()).hexdigest()
+
+    @property
+    def key(self) -> str:
+        """The idempotency key of what it does."""
+        return f"link-{self.fingerprint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ async def act(session: AsyncSession, token: str, *, version: int | None = None, 
     """Do what the link is for, once. Raises what `ask` does, and what the booking does."""
     actor, asked = await _open(session, token)
     link, lot = asked.link, asked.lot
-    if await idempotency.claim(session, actor, link.key, link.key) is not None:
+    if await idempotency.claim(session, actor, link.key, link.fingerprint) is not None:
         return Asked(link, lot, is_done=True)
 
     lot_id = link.lot_id

@@ -9,6 +9,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 Address = IPv4Address | IPv6Address
 
+# What the registries call private today, and Python does not in every version.
+_SPECIAL = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"), IPv6Network("3fff::/20"))
 # Of IPv6, only global unicast is reached; what wraps an IPv4 address (NAT64, mapped, 6to4, Teredo) may wrap any.
 _UNICAST = IPv6Network("2000::/3")
 _TUNNELS = (IPv6Network("2001::/23"), IPv6Network("2002::/16"))
@@ -61,6 +63,8 @@ def literal(host: str) -> Address | None:
 
 
 def is_public(address: Address) -> bool:
-    if isinstance(address, IPv6Address) and (address not in _UNICAST or any(address in tunnel for tunnel in _TUNNELS)):
+    if address.version == 6 and (address not in _UNICAST or any(address in tunnel for tunnel in _TUNNELS)):
+        return False
+    if any(address in network for network in _SPECIAL):
         return False
     return address.is_global and not (address.is_multicast or address.is_reserved)

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as POLICY
@@ -31,7 +32,7 @@ def compose(letter: Letter, sender: str) -> EmailMessage:
         message["Subject"] = _line(render(f"{letter.template}/subject.txt", values))
         message["From"] = Address(_line(name or "Larder"), addr_spec=address)
         message["To"] = Address(_line(letter.name), addr_spec=letter.email)
-    except (ValueError, IndexError) as error:
+    except (MessageError, ValueError, IndexError) as error:
         raise Refused(_("This is not an e-mail address one can send to.")) from error
     message["Date"] = format_datetime(letter.at)
     message["Message-ID"] = f"<{letter.id}@{address.rpartition('@')[2]}>"

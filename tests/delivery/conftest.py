@@ -1,6 +1,7 @@
 """Real connections that commit: what is claimed by one deliverer is seen by the next."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -73,9 +74,14 @@ async def make_member(name: str) -> Actor:
         await session.flush()
         session.add_all(locations.first_locations(household_id))
         session.add(Membership(household_id=household_id, user_id=user_id, role=Role.OWNER))
-    actor = make_actor("alice")
-    changes = {"user_id": user_id, "household_id": household_id, "household_name": "Home", "name": name, "email": email}
-    return Actor(**{field: changes.get(field, getattr(actor, field)) for field in Actor.__dataclass_fields__})
+    return replace(
+        make_actor("alice"),
+        user_id=user_id,
+        household_id=household_id,
+        household_name="Home",
+        name=name,
+        email=email,
+    )
 
 
 async def make_channel(actor: Actor, kind: ChannelKind, address: str, *, secret: str = "") -> UUID:
@@ -109,7 +115,7 @@ async def make_delivery(
                 kind=NotificationKind.SOON,
                 product_id=UUID(str(lot.product.id)),
                 lot_id=UUID(str(lot.id)),
-                due_on=lot.expires_on,
+                due_on=lot.expires_on or TODAY,
             )
             for lot in lots or ()
         ]
