@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
-from admin import jobs, people, stock, words
+from admin import jobs, messages, people, stock, words
 from admin.access import SuperusersOnly
 from admin.panel import Panel
 from db import get_database
@@ -20,6 +20,8 @@ VIEWS = (
     stock.ProductAdmin,
     stock.LotAdmin,
     stock.EventAdmin,
+    messages.ChannelAdmin,
+    messages.DeliveryAdmin,
     jobs.JobRunAdmin,
 )
 

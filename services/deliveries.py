@@ -23,6 +23,7 @@ from sqlmodel import col, delete, select, update
 
 from db import session_scope
 from models import Channel, ChannelKind, Delivery, DeliveryStatus
+from services import jobs
 from services.core import clock
 from services.core.i18n import _
 from services.core.tasks import task
@@ -102,6 +103,7 @@ async def try_again(session: AsyncSession, delivery_ids: Sequence[UUID]) -> int:
         .values(status=DeliveryStatus.PENDING, attempts=0, next_attempt_at=clock.now(), claimed_until=None)
         .returning(col(Delivery.id))
     )
+    await jobs.defer(session, TASK, dedupe_key=TASK)
     return len(revived.all())
 
 
