@@ -62,7 +62,8 @@ class Item:
 
     @property
     def line(self) -> str:
-        return f"{self.name} ({self.amount}): {self.when}" + (f". {self.advice}" if self.advice else "")
+        where = f"{self.amount}, {self.place}" if self.place else self.amount
+        return f"{self.name} ({where}): {self.when}" + (f". {self.advice}" if self.advice else "")
 
 
 @dataclass(frozen=True, slots=True)
