@@ -43,7 +43,7 @@ from services.dates import Urgency
 from services.preferences import Rhythm
 from services.stock import queries
 
-BATCH = 200
+BATCH = 100
 # What was edited is seen within this time, and what a clock that ran ahead has put off, too.
 LONGEST_WAIT = timedelta(hours=1)
 # How far back bookings are looked for: longer than from one sweep to the next and than a transaction may last.

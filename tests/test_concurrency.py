@@ -16,8 +16,9 @@ import settings as settings_module
 from commands.migrations import alembic_config
 from db import get_database, session_scope, use_database
 from main import create_app
-from models import Event, EventKind
-from services import seeding
+from models import Delivery, Event, EventKind, LiveKind, Notification, Outbox
+from services import seeding, sweep
+from tests.conftest import TODAY
 from tests.factories import assert_ledger_holds
 from tests.servers import ENGINES, empty_database, settings_for
 
@@ -122,3 +123,25 @@ async def test_fifty_who_take_the_same_use_back_do_so_once(client: AsyncClient) 
 
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * (AT_ONCE - 1)
     assert await left_of(client, lot_id) == 30
+
+
+async def test_sweeps_that_race_tell_everything_once(client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "BATCH", 2)
+    every = "http://localhost/api/v1/households"
+    homes = []
+    for number in range(20):
+        made = await client.post(every, json={"name": f"Home {number}", "time_zone": "Europe/Berlin"})
+        homes.append(UUID(made.json()["id"]))
+        due = {"product": {"name": "Milk"}, "quantity": "1", "expires_on": str(TODAY)}
+        await client.post(f"{every}/{homes[-1]}/lots", json=due)
+
+    await asyncio.gather(*(sweep.sweep() for _ in range(6)))
+    await asyncio.gather(*(sweep.sweep() for _ in range(6)))
+
+    async with session_scope(read_only=True) as session:
+        told = (await session.scalars(select(Notification).where(col(Notification.household_id).in_(homes)))).all()
+        sent = (await session.scalars(select(Delivery).where(col(Delivery.household_id).in_(homes)))).all()
+        live = await session.scalars(select(Outbox.subject_id).where(Outbox.kind == LiveKind.NOTIFICATION_CREATED))
+    assert sorted(row.household_id for row in told) == sorted(homes)
+    assert sorted(delivery.household_id for delivery in sent if delivery.household_id) == sorted(homes)
+    assert {row.id for row in told} <= set(live.all())
