@@ -147,6 +147,7 @@ def environment() -> Environment:
         long_day=wording.long_day,
         relative_day=wording.relative_day,
         clock_time=wording.clock_time,
+        moment=wording.moment,
         label=wording.label,
         booked=wording.booked,
         sprite=static_url("icons.svg"),

@@ -1,6 +1,6 @@
 """HTML pages, one module a noun."""
 
-from routes.pages import accounts, add, history, households, products, stock
+from routes.pages import accounts, add, history, households, links, notifications, products, stock
 
 # In the order requests are matched: /stock/add before /stock/lots, what is asked most first.
 ROUTERS = (
@@ -10,4 +10,6 @@ ROUTERS = (
     products.router,
     households.router,
     accounts.router,
+    notifications.router,
+    links.router,
 )

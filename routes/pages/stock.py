@@ -71,6 +71,15 @@ async def home(request: Request, session: SessionDep, actor: ActorDep) -> Respon
     return render(request, "stock/home.html", context, fragment="eat_first")
 
 
+@router.get("/today", name="stock:today")
+async def today(request: Request, session: SessionDep, actor: ActorDep) -> Response:
+    """For the tablet on the fridge door: what is due, big enough to read from the table."""
+    page = await stock.list_lots(session, actor, PageRequest(limit=AT_HOME), LotFilters())
+    due = [group for group in _groups(stock.merged(page.items)) if group.key in {"now", "over", "week"}]
+    context = {"today": clock.today(actor.time_zone), "groups": due}
+    return render(request, "stock/today.html", context, fragment="due")
+
+
 def _groups(rows: list[stock.Row]) -> list[Group]:
     now: list[stock.Row] = []
     week: list[stock.Row] = []
