@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -45,8 +46,9 @@ NAMESPACE = UUID("00000000-0000-4000-8000-000000000000")
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with postgresql_server(tmp_path_factory.mktemp("pg")) as server:
+def postgresql() -> Iterator[str]:
+    # Not in pytest's own folders: it tidies away all but the newest runs, those that still go on too.
+    with TemporaryDirectory(prefix="larder-") as folder, postgresql_server(Path(folder)) as server:
         yield server
 
 
