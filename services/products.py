@@ -67,13 +67,18 @@ async def get_product(
     session: AsyncSession, actor: Actor, product_id: UUID, *, lock: bool = False, field: str | None = None
 ) -> Product:
     """The entity, for changing it. Raises `NotFound`, or `InvalidInput` when the id came in a field."""
+    product = await find_product(session, actor, product_id, lock=lock)
+    if product is None:
+        message = _("There is no such product.")
+        raise InvalidInput({field: message}) if field else NotFound(message)
+    return product
+
+
+async def find_product(session: AsyncSession, actor: Actor, product_id: UUID, *, lock: bool = False) -> Product | None:
     statement = select(Product).where(Product.household_id == actor.household_id, Product.id == product_id)
     if lock:
         statement = statement.with_for_update().execution_options(populate_existing=True)
     product: Product | None = (await session.scalars(statement)).one_or_none()
-    if product is None:
-        message = _("There is no such product.")
-        raise InvalidInput({field: message}) if field else NotFound(message)
     return product
 
 

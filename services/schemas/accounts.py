@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from models import Theme
-from services.schemas.types import Email, LocaleTag, Name, Read, Schema, TimeZone
+from services.schemas.types import Email, EmailEntry, GuessedTimeZone, LocaleTag, Name, Read, Schema, TimeZone
 
 
 class Register(Schema):
@@ -21,8 +21,12 @@ class Register(Schema):
     invitation: str | None = Field(default=None, max_length=200, description="The token of an invitation.")
 
 
+class RegisterForm(Register):
+    time_zone: GuessedTimeZone = None
+
+
 class Login(Schema):
-    email: str = Field(max_length=254)
+    email: EmailEntry
     password: str
 
 
