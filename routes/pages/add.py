@@ -110,7 +110,7 @@ async def _fields(session: SessionDep, actor: Actor, form: Form[Any], proposal: 
     return {
         "form": form,
         "proposal": proposal,
-        "placeholder": f"{day(suggestion.expires_on)} · {suggested(suggestion)}" if suggestion else _("no date"),
+        "placeholder": f"{day(suggestion.expires_on, year=True)} · {suggested(suggestion)}" if suggestion else _("no date"),
         "units": await units.list_choices(session, actor),
         "places": [(place.id, place.path) for place in await locations.read_tree(session, actor)],
         "chips": [
