@@ -107,10 +107,11 @@ async def _page(
 
 async def _fields(session: SessionDep, actor: Actor, form: Form[Any], proposal: Proposal) -> dict[str, Any]:
     suggestion = proposal.suggestion
+    estimate = f"{day(suggestion.expires_on, year=True)} · {suggested(suggestion)}" if suggestion else _("no date")
     return {
         "form": form,
         "proposal": proposal,
-        "placeholder": f"{day(suggestion.expires_on, year=True)} · {suggested(suggestion)}" if suggestion else _("no date"),
+        "placeholder": estimate,
         "units": await units.list_choices(session, actor),
         "places": [(place.id, place.path) for place in await locations.read_tree(session, actor)],
         "chips": [
