@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -56,7 +56,7 @@ def seed_demo(environment: dict[str, str]) -> dict[str, str]:
 @contextmanager
 def serving(environment: dict[str, str], log: Path) -> Iterator[str]:
     """The address of a server that runs meanwhile."""
-    port = _free_port()
+    port = free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "oppman.py", "runserver", str(port)],
@@ -67,20 +67,20 @@ def serving(environment: dict[str, str], log: Path) -> Iterator[str]:
         )
         try:
             url = f"http://localhost:{port}"
-            _wait_for(f"{url}/readyz", process, log)
+            wait_for(f"{url}/readyz", process, log)
             yield url
         finally:
             process.terminate()
             process.wait(timeout=20)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for(url: str, process: subprocess.Popen[Any], log: Path) -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:
         try:
