@@ -97,9 +97,9 @@ async def create_category(session: AsyncSession, actor: Actor, data: CategoryCre
 
 async def edit_category(session: AsyncSession, actor: Actor, category_id: UUID, data: CategoryUpdate) -> CategoryRead:
     category = await _get_own(session, actor, category_id)
+    await _apply(session, actor, category, data)
     if data.name:
         category.name, category.name_key, category.keywords = data.name, fold(data.name), keywords_of(data.name)
-    await _apply(session, actor, category, data)
     await _save(session, category)
     return await _reread(session, actor, category.id)
 

@@ -163,11 +163,11 @@ async def edit_product(session: AsyncSession, actor: Actor, product_id: UUID, da
         raise Conflict(_("Somebody changed this meanwhile. Look again, then save."), code="stale")
     given = data.model_dump(exclude_unset=True, exclude={"name", "unit", "version"})
     await _check_references(session, actor, data)
+    if data.unit:
+        await _change_unit(session, actor, product, data.unit)
     product.sqlmodel_update(given)
     if data.name:
         product.name, product.name_key = data.name, fold(data.name)
-    if data.unit:
-        await _change_unit(session, actor, product, data.unit)
     product.version += 1
     await _save(session, product)
     return product

@@ -123,7 +123,8 @@ async def _consume(
 ) -> Response:
     consumed = await form.act(request, session, lambda data: stock.consume_product(session, actor, product_id, data))
     if consumed is None:
-        return await _detail_again(request, session, actor, product_id, form, "consume_form")
+        status_code = 409 if "" in form.errors else 422
+        return await _detail_again(request, session, actor, product_id, form, "consume_form", status_code=status_code)
     quantity, _group, booked = consumed
     product = booked[0].lot.product
     taken = amount(plain(quantity), product.unit, product.unit_name, product.unit_plural)
@@ -141,7 +142,7 @@ async def add_barcode(request: Request, product_id: UUID, session: SessionDep, a
     return done(request, Toast(_("Barcode noted.")), to=f"/products/{product_id}")
 
 
-@router.post("/products/{product_id}/barcodes/{code}/remove", name="products:remove_barcode")
+@router.post("/products/{product_id}/barcodes/{code:path}/remove", name="products:remove_barcode")
 async def remove_barcode(
     request: Request, product_id: UUID, code: Code, session: SessionDep, actor: ActorDep
 ) -> Response:
@@ -158,7 +159,7 @@ async def add_conversion(request: Request, product_id: UUID, session: SessionDep
     return done(request, Toast(_("Noted.")), to=f"/products/{product_id}")
 
 
-@router.post("/products/{product_id}/conversions/{unit}/remove", name="products:remove_conversion")
+@router.post("/products/{product_id}/conversions/{unit:path}/remove", name="products:remove_conversion")
 async def remove_conversion(
     request: Request, product_id: UUID, unit: UnitCode, session: SessionDep, actor: ActorDep
 ) -> Response:
@@ -188,10 +189,12 @@ async def _detail_again(
     product_id: UUID,
     form: Form[Any],
     name: str,
+    *,
+    status_code: int = 422,
 ) -> Response:
     """The page of a product again, with what was wrong in one of its small forms."""
     context = {**await _for_detail(session, actor, product_id), name: form}
-    return render(request, "products/detail.html", context, fragment="product", status_code=422)
+    return render(request, "products/detail.html", context, fragment="product", status_code=status_code)
 
 
 async def _form_page(

@@ -52,6 +52,17 @@ class UserRead(Read):
     created_at: datetime
 
 
+class SessionRead(Read):
+    """One of your sign-ins: a device."""
+
+    id: UUID
+    user_agent: str = Field(description="What the device called itself.")
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime = Field(description="Unless it is used before then.")
+    is_current: bool = Field(description="The one that asks.")
+
+
 class UserUpdate(Schema):
     name: Name | None = None
     locale: LocaleTag | None = Field(default=None, description="null: the household's.")

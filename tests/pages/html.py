@@ -82,7 +82,7 @@ class Element:
 
 
 def _beside(message: Element, field: Element) -> bool:
-    return field.attrs.get("aria-describedby") == message.attrs.get("id", "") and message.parent is not None
+    return message.attrs.get("id") in field.attrs.get("aria-describedby", "").split()
 
 
 class _Reader(HTMLParser):

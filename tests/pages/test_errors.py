@@ -98,14 +98,14 @@ async def test_nothing_in_an_address_is_answered_by_a_500(
     await session.commit()
     asked: list[tuple[Door, str, dict[str, str]]] = []
     for door in DOORS:
-        address = f"http://localhost{door.path.format_map(ids)}"
+        address = door.address(ids)
         if door.method == "GET":
             asked += [(door, address, dict.fromkeys(FIELDS, odd)) for odd in PART_ODD]
             asked += [(door, address, {name: odd}) for name in ("q", "name") for odd in PART_ODD]
             asked += [(door, address, {"after": odd}) for odd in (*CURSORS, *PART_ODD)]
         for key in door.keys - {"household_id"}:
             for odd in PART_ODD:
-                asked.append((door, f"http://localhost{door.path.format_map({**ids, key: quote(odd, safe='')})}", {}))
+                asked.append((door, door.address({**ids, key: quote(odd, safe="")}), {}))
 
     wrong = []
     for door, address, query in asked:
