@@ -175,14 +175,14 @@ def desk(open_page: OpenPage) -> "Page":
     return at_home(open_page(DESK))
 
 
-def at_home(page: "Page", name: str = "Ann Example") -> "Page":
+def at_home(page: "Page", name: str = "Ann Example", locale: str = "en-GB") -> "Page":
     """Make an account without the form, and go home."""
     form: dict[str, str | float | bool] = {
         "name": name,
         "email": new_email(),
         "password": PASSWORD,
         "time_zone": "Europe/Berlin",
-        "locale": "en-GB",
+        "locale": locale,
     }
     answer = page.request.post("/register", form=form)
     assert answer.ok
@@ -221,6 +221,10 @@ def toast_of(page: "Page") -> "Locator":
 
 def sheet_of(page: "Page") -> "Locator":
     return page.get_by_role("dialog")
+
+
+def proposals_of(page: "Page") -> "Locator":
+    return page.get_by_role("listbox", name="Suggestions").get_by_role("option")
 
 
 def add(page: "Page", name: str, quantity: str, expires: str) -> None:

@@ -12,6 +12,7 @@ from tests.browser.conftest import (
     add,
     heading_of,
     new_email,
+    proposals_of,
     row_of,
     sheet_of,
     stock_up,
@@ -100,7 +101,7 @@ def test_names_are_proposed_and_bring_their_place_and_date(phone: Page) -> None:
     name = phone.get_by_role("combobox", name="What is it?")
 
     name.press_sequentially("frozen pe")
-    options = phone.get_by_role("option")
+    options = proposals_of(phone)
     expect(options.first).to_contain_text("Frozen pe")
     options.first.tap()
 
