@@ -67,7 +67,7 @@ types: install-dev  ## mypy, strict
 check: lint types test  ## lint, types and tests
 
 screenshots: install-dev  ## make the README's screenshots anew
-	@$(BIN)/python docs/make_screenshots.py
+	@$(BIN)/python -m docs.make_screenshots
 
 bench: install-dev  ## measure, and write docs/performance.md
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-bench.lock

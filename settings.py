@@ -16,6 +16,8 @@ ROOT = Path(__file__).parent
 VAR = ROOT / "var"
 MIN_SECRET_LENGTH = 32
 
+# What `?name=value` behind a PostgreSQL address may say: where the socket is, and whether to encrypt.
+_POSTGRESQL_OPTIONS = {"host", "ssl"}
 _ASYNC_DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "postgres": "postgresql+asyncpg",
@@ -99,11 +101,12 @@ class Settings(BaseSettings):
     def _use_the_async_driver(cls, value: str) -> str:
         try:
             url = make_url(value)
-        except ArgumentError as error:
+        except (ArgumentError, ValueError) as error:
             raise ValueError("not a database URL") from error
         driver = _ASYNC_DRIVERS.get(url.drivername, url.drivername)
         if driver not in _ASYNC_DRIVERS.values():
             raise ValueError("use sqlite:///path or postgresql://user:password@host/name")
+        url = _sqlite_url(url) if url.get_backend_name() == "sqlite" else _postgresql_url(url)
         return url.set(drivername=driver).render_as_string(hide_password=False)
 
     @field_validator("bus_url")
@@ -185,6 +188,22 @@ class Settings(BaseSettings):
     @property
     def shows_api_docs(self) -> bool:
         return not self.is_production if self.api_docs is None else self.api_docs
+
+
+def _sqlite_url(url: URL) -> URL:
+    if url.database in {None, "", ":memory:"}:
+        raise ValueError("name a file, as in sqlite:///path: several connections share the database")
+    return url
+
+
+def _postgresql_url(url: URL) -> URL:
+    if url.port is not None and not 0 < url.port < 65536:
+        raise ValueError(f"{url.port} is not a port")
+    # Hosts hand out addresses with the name that psql has for it.
+    query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
+    if unknown := query.keys() - _POSTGRESQL_OPTIONS:
+        raise ValueError(f"there is no option {', '.join(sorted(unknown))}; use host or sslmode")
+    return url.set(query=query)
 
 
 def _development_secret() -> str:

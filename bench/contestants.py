@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import secrets
 import shutil
 import socket
@@ -34,14 +35,6 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """Of a server and its children, in megabytes. PSS counts a shared page once."""
-
-    rss: float
-    pss: float
-
-
-@dataclass(frozen=True, slots=True)
 class Server:
     name: str
     port: int
@@ -49,9 +42,12 @@ class Server:
     log: Path
     started_in: float
 
-    def memory(self) -> Memory:
-        pids = [self.process.pid, *_children(self.process.pid)]
-        return Memory(*(sum(_rollup(pid, field) for pid in pids) / 1024 for field in ("Rss:", "Pss:")))
+    def memory(self) -> float:
+        """What its worker holds resident, in megabytes: gunicorn's is its child, the others work themselves."""
+        pid = str(self.process.pid)
+        worker = Path(f"/proc/{pid}/task/{pid}/children").read_text().split() or [pid]
+        pages = int(Path(f"/proc/{worker[0]}/statm").read_text().split()[1])
+        return pages * resource.getpagesize() / 1e6
 
 
 class Stage:
@@ -138,14 +134,12 @@ def start_floors(stage: Stage, database: Database) -> Server:
     return stage.start(FASTAPI, *command, env={"BENCH_DATABASE_URL": database.url}, port=port, probe="/health")
 
 
-def start_django(stage: Stage, database: Database, *, threaded: bool = True) -> Server:
-    """Under gunicorn with one worker of four threads, or under uvicorn."""
+def start_django(stage: Stage, database: Database) -> Server:
+    """Under gunicorn with one worker of four threads, which answers more than uvicorn does."""
     port = free_port()
-    gunicorn = ("gunicorn", "bench.django_app.server:wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4")
-    uvicorn = ("uvicorn", "bench.django_app.server:asgi", "--port", str(port), "--lifespan", "off", *UVICORN)
-    command = (*gunicorn, "--no-control-socket") if threaded else uvicorn
-    env = django_environment(database, threaded=threaded)
-    return stage.start(DJANGO, "-m", *command, env=env, port=port, probe="/health")
+    gunicorn = ("gunicorn", "bench.django_app.server:app", "--bind", f"127.0.0.1:{port}", "--threads", "4")
+    command = ("-m", *gunicorn, "--no-control-socket")
+    return stage.start(DJANGO, *command, env=django_environment(database), port=port, probe="/health")
 
 
 def app_environment(database: Database, port: int = 8000) -> dict[str, str]:
@@ -159,13 +153,8 @@ def app_environment(database: Database, port: int = 8000) -> dict[str, str]:
     }
 
 
-def django_environment(database: Database, *, threaded: bool = True) -> dict[str, str]:
-    return {
-        "DJANGO_SETTINGS_MODULE": "bench.django_app.settings",
-        "BENCH_DATABASE_URL": database.url,
-        # Under ASGI a connection would outlive the thread that it belongs to.
-        "BENCH_KEEPS_CONNECTIONS": "yes" if threaded else "",
-    }
+def django_environment(database: Database) -> dict[str, str]:
+    return {"DJANGO_SETTINGS_MODULE": "bench.django_app.settings", "BENCH_DATABASE_URL": database.url}
 
 
 def free_port() -> int:
@@ -208,12 +197,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _rollup(pid: int, field: str) -> int:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next((int(line.split()[1]) for line in lines if line.startswith(field)), 0)

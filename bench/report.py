@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.contest import CLIENTS, MANY_CLIENTS, POLL_EVERY, STORM_CLIENTS, Crowd, Figures, Operation, Sizes, Storm
-from bench.contestants import APP, POOL_SIZE, ROOT, Memory
+from bench.contestants import APP, POOL_SIZE, ROOT
 
 MOST_STATEMENTS = 4
 MOST_MEGABYTES = 120
@@ -34,10 +34,9 @@ class Findings:
     left_out: list[str] = field(default_factory=list)
     worlds: dict[str, dict[str, Any]] = field(default_factory=dict)
     inside: dict[str, dict[str, Any]] = field(default_factory=dict)
-    trials: dict[str, dict[str, float]] = field(default_factory=dict)
     starts: dict[str, float] = field(default_factory=dict)
-    idle: dict[str, Memory] = field(default_factory=dict)
-    loaded: dict[str, Memory] = field(default_factory=dict)
+    idle: dict[str, float] = field(default_factory=dict)
+    loaded: dict[str, float] = field(default_factory=dict)
     sizes: dict[str, Sizes] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
     crowds: dict[str, list[Crowd]] = field(default_factory=dict)
@@ -117,14 +116,9 @@ Sign-in and permission among them; BEGIN and COMMIT are not counted. The aim is 
 
 def _start_and_memory(findings: Findings) -> str:
     starts = [(name, f"{seconds:.2f}") for name, seconds in findings.starts.items()]
-    memories = [
-        (name, f"{idle.rss:.0f}", f"{idle.pss:.0f}", f"{after.rss:.0f}", f"{after.pss:.0f}")
-        for name, idle in findings.idle.items()
-        for after in [findings.loaded[name]]
-    ]
-    head = ("Megabytes", "RSS idle", "PSS idle", "RSS after the run", "PSS after the run")
+    memories = [(name, f"{idle:.0f}", f"{findings.loaded[name]:.0f}") for name, idle in findings.idle.items()]
     is_quick = findings.starts[APP] < MOST_SECONDS_TO_START
-    most = max(after.rss for name, after in findings.loaded.items() if name.startswith(APP))
+    most = max(megabytes for name, megabytes in findings.loaded.items() if name.startswith(APP))
     return f"""
 ## Start and memory
 
@@ -133,10 +127,10 @@ The aim for Larder is under {MOST_SECONDS_TO_START} s: {_verdict(is_quick)}.
 
 {table(("", "Seconds"), starts)}
 
-Of the process and its children, right after the start and after everything else on this page. The aim for Larder is
-an RSS under {MOST_MEGABYTES} MB: {_verdict(most < MOST_MEGABYTES)}.
+Resident megabytes of a worker, right after its start and after everything else on this page. The aim for Larder is
+under {MOST_MEGABYTES} MB: {_verdict(most < MOST_MEGABYTES)}.
 
-{table(head, memories)}
+{table(("", "At first", "In the end"), memories)}
 """
 
 
@@ -170,12 +164,12 @@ def _storms(storms: Mapping[str, Storm]) -> str:
             f"{storm.logins:.1f}",
             f"{storm.health.p50:.1f}, {storm.health.p99:.1f}, {storm.slowest:.1f}",
             storm.failures,
-            f"{storm.before.rss:.0f} → {storm.after.rss:.0f}",
+            f"{storm.before:.0f} → {storm.after:.0f}",
             _verdict(not storm.failures and storm.slowest < MOST_STALLED),
         )
         for name, storm in storms.items()
     ]
-    head = ("Database", "Logins a second", "Health p50, p99, longest, ms", "Not 2xx", "RSS, MB", "Met")
+    head = ("Database", "Logins a second", "Health p50, p99, longest, ms", "Not 2xx", "Resident MB", "Met")
     return f"""
 ## {STORM_CLIENTS} people sign in at once
 
@@ -208,10 +202,6 @@ def _method(findings: Findings) -> str:
         for counts in [[by_name.get(contestant, 0) for contestant in of_database.lists]]
     ]
     contestants = next(iter(findings.sizes.values())).lists
-    trials = [
-        (name, *(f"{trial[form]:.0f}" if form in trial else "" for form in ("gunicorn", "uvicorn")))
-        for name, trial in findings.trials.items()
-    ]
     pinned = (
         "Servers run on one CPU; the load generator and the databases on another."
         if findings.is_pinned
@@ -225,7 +215,7 @@ def _method(findings: Findings) -> str:
   formed within each round. Under 1.2 or so, differences are noise. {pinned}
 - **Data.** A household with {len(world["lots"])} lots in stock and {world["neighbours"]} neighbours with as many each,
   in one database for all contestants. Before the rounds, all must list the same lots in the same order with the same
-  fields, and both pages must show the same rows and be of like size. PostgreSQL runs with its default settings,
+  fields, and both pages must show the same rows. PostgreSQL runs with its default settings,
   SQLite in WAL mode with `synchronous = NORMAL`.
 - **Load.** Keep-alive connections, each with one request at a time. Nobody asks for compression. A single answer that
   is not a complete 2xx ends the run without a page.
@@ -238,12 +228,8 @@ def _method(findings: Findings) -> str:
 - **Django** (`bench/django_app`): its own sign-in with sessions in the database, `startproject`'s middleware, one query
   for the membership, `.values()` for the rows, JsonResponse or a template; the same fields, groups, rows, forms and
   buttons, but no translation, no address reversing and no merging of equal rows, which all would cost it more. It runs
-  under whatever lists faster: gunicorn with one worker of four threads and lasting connections, or uvicorn.
+  under gunicorn with one worker of four threads and lasting connections, its fastest way here.
 - **argon2 alone** verifies passwords with Larder's parameters, in as many threads as Larder lets verify at once.
-
-Lists a second by Django in a short trial:
-
-{table(("Database", "gunicorn", "uvicorn"), trials)}
 
 Kilobytes of an answer:
 

@@ -22,6 +22,9 @@ def seed(
     demo: Annotated[bool, typer.Option("--demo", help="Also make a lively household to look around in.")] = False,
 ) -> None:
     """Fill in units and food categories. Safe to run again: it brings in what is new and removes nothing."""
+    if demo and get_settings().is_production:
+        fail("No demo household in production.")
+        raise typer.Exit(1)
     changed = run(_seed_words())
     typer.echo(", ".join(f"{count} {noun}" for noun, count in changed.items()) + " new or changed.")
     if demo:
@@ -34,9 +37,6 @@ async def _seed_words() -> dict[str, int]:
 
 
 def _seed_demo() -> None:
-    if get_settings().is_production:
-        fail("No demo household in production.")
-        raise typer.Exit(1)
     password = f"{secrets.token_urlsafe(9)}7a"
     if not run(_make_demo(password)):
         typer.echo(f"The demo household of {DEMO_EMAIL} is there already.")
@@ -67,7 +67,8 @@ def dbshell() -> None:
         options = {"--host": url.host or url.query.get("host"), "--port": url.port, "--username": url.username}
         command = ["psql", *(f"{name}={value}" for name, value in options.items() if value), str(url.database)]
         # Never on the command line, where other users of the machine can read it.
-        environment = {**os.environ, **({"PGPASSWORD": url.password} if url.password else {})}
+        variables = {"PGPASSWORD": url.password, "PGSSLMODE": url.query.get("ssl")}
+        environment = {**os.environ, **{name: str(value) for name, value in variables.items() if value}}
     program = shutil.which(command[0])
     if program is None:
         fail(f"{command[0]} is not installed.")

@@ -41,6 +41,7 @@ def shell(
     execute: Annotated[str, typer.Option("--command", "-c", help="Run this, and leave.")] = "",
 ) -> None:
     """Python with the models at hand. `run(coroutine)` awaits; `session_scope()` opens a session."""
+    database = get_database()
     runner = asyncio.Runner()
     names: dict[str, Any] = {
         **{name: value for name, value in vars(models).items() if not name.startswith("_")},
@@ -54,7 +55,7 @@ def shell(
         else:
             code.interact("Larder's models are here; run(...) awaits.", local=names, exitmsg="")
     finally:
-        runner.run(get_database().dispose())
+        runner.run(database.dispose())
         runner.close()
 
 
@@ -111,7 +112,7 @@ def _read(path: Path) -> Catalog:
         with path.open("rb") as file:
             return read_po(file, path.parts[-3], abort_invalid=True)
     except PoFileError as error:
-        fail(f"{path.relative_to(ROOT)}: {error}")
+        fail(f"{path}: {error}")
         raise typer.Exit(1) from error
 
 

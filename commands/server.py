@@ -1,5 +1,7 @@
 """runserver."""
 
+import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -26,6 +28,8 @@ def runserver(
         raise typer.Exit(1)
     shown = "localhost" if host in {"127.0.0.1", "::1"} else host
     typer.echo(f"Larder is at http://{shown}:{port}/ (Ctrl+C stops it)")
+    # uvicorn stops in good order, and then raises the signal again.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     uvicorn.run(
         "main:create_app",
         factory=True,
@@ -42,6 +46,8 @@ def runserver(
         date_header=True,
         timeout_graceful_shutdown=10,
         **sockets.OPTIONS,
+        # A worker that starts on a busy machine says nothing for a while, and is not dead.
+        timeout_worker_healthcheck=60,
     )
 
 

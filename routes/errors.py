@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db import is_unavailable
-from routes.rendering import Toast, is_htmx, render, trigger
+from routes.rendering import VARY, Toast, is_htmx, render, trigger
 from services.core.errors import (
     AppError,
     BadRequest,
@@ -108,7 +108,7 @@ def answer(
         response = JSONResponse(problem, status, media_type="application/problem+json")
     elif is_htmx(request):
         # htmx fires HX-Trigger on any status; without Reswap an empty body would blank the target.
-        response = Response(status_code=status, headers={"HX-Reswap": "none"})
+        response = Response(status_code=status, headers={"HX-Reswap": "none", "Vary": VARY})
         trigger(response, {"toast": asdict(Toast(detail, "error")), "stock:changed": True})
     else:
         response = render(request, "errors/page.html", {"status": status, "message": detail}, status_code=status)

@@ -9,7 +9,8 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.core.errors import Conflict, InvalidInput, PermissionDenied
+from routes.rendering import is_htmx
+from services.core.errors import BadRequest, Conflict, InvalidInput, PermissionDenied
 from services.core.i18n import _
 from services.schemas.messages import field_errors
 
@@ -44,6 +45,12 @@ class Form(Generic[S]):
     def value(self, name: str, default: Any = "") -> Any:
         return self.values.get(name, default)
 
+    async def act(self, request: Request, session: AsyncSession, act: Callable[[S], Awaitable[T]]) -> T | None:
+        """Like `attempt`, for forms that HTMX leaves on the screen: it is told in a toast what is wrong."""
+        if is_htmx(request):
+            return await act(self.checked())
+        return await self.attempt(session, act)
+
     async def attempt(self, session: AsyncSession, act: Callable[[S], Awaitable[T]]) -> T | None:
         """What comes of the data. When that refuses, nothing is left behind, and the form says why."""
         if self.is_valid:
@@ -53,21 +60,29 @@ class Form(Generic[S]):
             except InvalidInput as error:
                 self.errors.update(error.fields)
             except (Conflict, PermissionDenied) as error:
+                if error.code == "confirm":  # a question, not a refusal
+                    raise
                 self.errors[""] = str(error)
         return None
 
 
 async def bind(request: Request, schema: type[S]) -> Form[S]:
     """Read a form into a schema. An empty field is one that was not given."""
-    return _parse(schema, await read(request))
+    return parse(schema, await read(request))
 
 
-def bind_query(request: Request, schema: type[S]) -> Form[S]:
-    """The same for what stands in the address."""
-    return _parse(schema, dict(request.query_params))
+def bind_filters(request: Request, schema: type[S]) -> S:
+    """Read the address into a schema. A field left empty, or one that makes no sense, does not filter."""
+    given = {name: value for name, value in request.query_params.items() if value}
+    while True:
+        try:
+            return schema.model_validate(given)
+        except ValidationError as error:
+            for wrong in error.errors():
+                given.pop(str(wrong["loc"][0]), None)
 
 
-def _parse(schema: type[S], values: dict[str, str]) -> Form[S]:
+def parse(schema: type[S], values: dict[str, str]) -> Form[S]:
     form: Form[S] = Form(values=values)
     given = {name: _typed(schema, name, value) for name, value in form.values.items() if value != ""}
     try:
@@ -95,8 +110,13 @@ async def bind_edit(request: Request, schema: type[S], *, required: frozenset[st
 
 async def read(request: Request) -> dict[str, str]:
     """The text fields of a form."""
-    submitted = await request.form(max_fields=MAX_FIELDS, max_files=0)
-    return {name: value for name, value in submitted.items() if isinstance(value, str)}
+    try:
+        submitted = await request.form(max_fields=MAX_FIELDS, max_files=0)
+        values = {name: value for name, value in submitted.items() if isinstance(value, str)}
+        "".join(values.values()).encode()  # some charsets yield what cannot be shown again
+    except UnicodeError as error:
+        raise BadRequest(_("This request cannot be read.")) from error
+    return values
 
 
 def _typed(schema: type[BaseModel], name: str, value: str) -> str:

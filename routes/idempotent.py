@@ -1,6 +1,6 @@
 """`Idempotency-Key`: a repeated POST gets its first answer and does nothing again."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
@@ -12,7 +12,8 @@ from routes.deps import ActorDep, SessionDep
 from services import idempotency
 from services.permissions import Account
 
-KEPT_HEADERS = ("content-type", "hx-trigger", "hx-redirect", "location")
+# The only cookie such an answer sets is the flash: what was done, and its undo.
+KEPT_HEADERS = ("content-type", "hx-trigger", "hx-redirect", "location", "set-cookie", "vary")
 
 
 class Replay(Exception):
@@ -25,6 +26,24 @@ class Replay(Exception):
 
 def replayed(record: IdempotencyRecord) -> Response:
     return Response(record.body, record.status_code, {**record.headers, "Idempotent-Replayed": "true"})
+
+
+async def once(
+    request: Request, session: AsyncSession, account: Account, key: str, act: Callable[[], Awaitable[Response]]
+) -> Response:
+    """Answer a form that is sent twice, as by a double click, with its first answer. `key` came with the form."""
+    if not key:
+        return await act()
+    fingerprint = idempotency.fingerprint(request.method, request.url.path, b"")
+    record = await idempotency.claim(session, account, key, fingerprint)
+    if record is not None:
+        return replayed(record)
+    response = await act()
+    if response.status_code < 400:
+        await keep(session, account, key, response)
+    else:
+        await idempotency.release(session, account, key)
+    return response
 
 
 async def keep(session: AsyncSession, account: Account, key: str, response: Response) -> None:

@@ -17,11 +17,12 @@ from jinja2_fragments import render_block
 import auth
 from models import Theme
 from services import wording
-from services.core import i18n
+from services.core import i18n, ids
 from services.permissions import Account, Actor
 from settings import ROOT, get_settings
 
 FLASH_COOKIE = "larder_flash"
+VARY = "HX-Request, Cookie"
 DIST = ROOT / "static" / "dist"
 
 
@@ -61,7 +62,7 @@ def render(
         values["flash"] = _read_flash(request)
         body = environment().get_template(template).render(values)
     response = HTMLResponse(body, status_code)
-    response.headers["Vary"] = "HX-Request, Cookie"
+    response.headers["Vary"] = VARY
     response.headers["Cache-Control"] = "no-cache, private"
     if values.get("flash"):
         response.delete_cookie(FLASH_COOKIE)
@@ -70,10 +71,11 @@ def render(
 
 def redirect(request: Request, to: str, *, toast: Toast | None = None) -> Response:
     """Send the browser to another of our pages (303), with a message for when it gets there."""
-    response = RedirectResponse(to, 303)
+    response: Response = RedirectResponse(to, 303)
     if is_htmx(request):
         # htmx would follow a 303 by itself and put the page into the target.
-        response = Response(status_code=204, headers={"HX-Redirect": to})  # type: ignore[assignment]
+        response = Response(status_code=204, headers={"HX-Redirect": response.headers["location"]})
+    response.headers["Vary"] = VARY
     if toast is not None:
         signed = _flash_signer().dumps([asdict(toast)])
         response.set_cookie(
@@ -100,7 +102,10 @@ def trigger(response: Response, events: Mapping[str, Any]) -> Response:
 
 def back(request: Request, default: str) -> str:
     """The page of ours a form was sent from."""
-    referer = urlsplit(request.headers.get("referer", ""))
+    try:
+        referer = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return default
     if referer.netloc != request.url.netloc:
         return default
     return safe_next(f"{referer.path}?{referer.query}" if referer.query else referer.path, default)
@@ -142,6 +147,7 @@ def environment() -> Environment:
         due=wording.due,
         amount=wording.amount,
         number=wording.number,
+        entry=wording.entry,
         money=wording.money,
         day=wording.day,
         long_day=wording.long_day,
@@ -151,6 +157,7 @@ def environment() -> Environment:
         label=wording.label,
         booked=wording.booked,
         sprite=static_url("icons.svg"),
+        new_id=ids.new_id,
     )
     # A block rendered alone does not see imports at the top of its file, so macros are globals.
     for name in ("ui", "forms", "lots", "actions", "journal"):

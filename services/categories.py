@@ -20,7 +20,7 @@ from services import units
 from services.core.errors import Conflict, InvalidInput, NotFound
 from services.core.i18n import _
 from services.core.pagination import Key, Page, PageRequest, by_id, fetch_page
-from services.core.text import fold
+from services.core.text import fold, has_forbidden_characters
 from services.dates import ShelfLife
 from services.permissions import Actor
 from services.schemas.words import CategoryCreate, CategoryFields, CategoryRead, CategoryUpdate
@@ -65,6 +65,8 @@ async def list_names(session: AsyncSession, actor: Actor) -> Sequence[str]:
 
 async def find_id(session: AsyncSession, actor: Actor, name: str) -> UUID | None:
     """The category of that name; the household's own goes before ours."""
+    if has_forbidden_characters(name):
+        return None
     own_first = col(Category.household_id).is_(None)
     statement = select(Category.id).where(_visible(actor), Category.name_key == fold(name)).order_by(own_first)
     return (await session.scalars(statement)).first()
@@ -72,11 +74,16 @@ async def find_id(session: AsyncSession, actor: Actor, name: str) -> UUID | None
 
 async def get_category(session: AsyncSession, actor: Actor, category_id: UUID, *, field: str | None = None) -> Category:
     """Raises `NotFound`, or `InvalidInput` when the id came in a field."""
-    statement = select(Category).where(_visible(actor), Category.id == category_id)
-    category: Category | None = (await session.scalars(statement)).one_or_none()
+    category = await find_category(session, actor, category_id)
     if category is None:
         message = _("There is no such category.")
         raise InvalidInput({field: message}) if field else NotFound(message)
+    return category
+
+
+async def find_category(session: AsyncSession, actor: Actor, category_id: UUID) -> Category | None:
+    statement = select(Category).where(_visible(actor), Category.id == category_id)
+    category: Category | None = (await session.scalars(statement)).one_or_none()
     return category
 
 
@@ -90,9 +97,9 @@ async def create_category(session: AsyncSession, actor: Actor, data: CategoryCre
 
 async def edit_category(session: AsyncSession, actor: Actor, category_id: UUID, data: CategoryUpdate) -> CategoryRead:
     category = await _get_own(session, actor, category_id)
+    await _apply(session, actor, category, data)
     if data.name:
         category.name, category.name_key, category.keywords = data.name, fold(data.name), keywords_of(data.name)
-    await _apply(session, actor, category, data)
     await _save(session, category)
     return await _reread(session, actor, category.id)
 

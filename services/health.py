@@ -2,8 +2,9 @@
 
 from functools import lru_cache
 
+import asyncpg
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from db import is_unavailable, session_scope
 from services.core import bus
@@ -24,7 +25,8 @@ async def check() -> dict[str, str]:
     try:
         async with session_scope(read_only=True) as session:
             revision = (await session.execute(sa.text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
-    except (SQLAlchemyError, OSError, TimeoutError) as error:
-        is_reached = isinstance(error, SQLAlchemyError) and not is_unavailable(error)
+    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        # A failure with a statement is one of the question, not of the connection.
+        is_reached = isinstance(error, DBAPIError) and error.statement is not None and not is_unavailable(error)
         return {"database": "ok" if is_reached else "unreachable", "migrations": "unknown", **hears}
     return {"database": "ok", "migrations": "ok" if revision == newest_revision() else "pending", **hears}

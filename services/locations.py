@@ -116,12 +116,6 @@ async def create_location(session: AsyncSession, actor: Actor, data: LocationCre
 
 async def edit_location(session: AsyncSession, actor: Actor, location_id: UUID, data: LocationUpdate) -> LocationRead:
     location = await get_location(session, actor, location_id)
-    if data.name:
-        location.name, location.name_key = data.name, fold(data.name)
-    if data.position is not None:
-        location.position = data.position
-    if data.kind:
-        location.kind = data.kind
     if "parent_id" in data.model_fields_set:
         if data.parent_id is None:
             location.parent_id = None
@@ -129,6 +123,12 @@ async def edit_location(session: AsyncSession, actor: Actor, location_id: UUID, 
             await _put_within(
                 session, actor, location, await get_location(session, actor, data.parent_id, field="parent_id")
             )
+    if data.name:
+        location.name, location.name_key = data.name, fold(data.name)
+    if data.position is not None:
+        location.position = data.position
+    if data.kind:
+        location.kind = data.kind
     return await _save(session, actor, location)
 
 

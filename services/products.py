@@ -67,13 +67,18 @@ async def get_product(
     session: AsyncSession, actor: Actor, product_id: UUID, *, lock: bool = False, field: str | None = None
 ) -> Product:
     """The entity, for changing it. Raises `NotFound`, or `InvalidInput` when the id came in a field."""
+    product = await find_product(session, actor, product_id, lock=lock)
+    if product is None:
+        message = _("There is no such product.")
+        raise InvalidInput({field: message}) if field else NotFound(message)
+    return product
+
+
+async def find_product(session: AsyncSession, actor: Actor, product_id: UUID, *, lock: bool = False) -> Product | None:
     statement = select(Product).where(Product.household_id == actor.household_id, Product.id == product_id)
     if lock:
         statement = statement.with_for_update().execution_options(populate_existing=True)
     product: Product | None = (await session.scalars(statement)).one_or_none()
-    if product is None:
-        message = _("There is no such product.")
-        raise InvalidInput({field: message}) if field else NotFound(message)
     return product
 
 
@@ -160,11 +165,11 @@ async def edit_product(session: AsyncSession, actor: Actor, product_id: UUID, da
         raise Conflict(_("Somebody changed this meanwhile. Look again, then save."), code="stale")
     given = data.model_dump(exclude_unset=True, exclude={"name", "unit", "version"})
     await _check_references(session, actor, data)
+    if data.unit:
+        await _change_unit(session, actor, product, data.unit)
     product.sqlmodel_update(given)
     if data.name:
         product.name, product.name_key = data.name, fold(data.name)
-    if data.unit:
-        await _change_unit(session, actor, product, data.unit)
     product.version += 1
     await _save(session, product)
     return product

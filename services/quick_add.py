@@ -27,6 +27,8 @@ from services.schemas.types import Line, Money, Name, Note, Quantity, Schema, Un
 from services.wording import is_day_first
 
 PICKED = ("product", "food", "item")
+# Where the form shows what is wrong with what it does not show.
+SHOWN_AT = {"product_id": "name", "category_id": "name", "catalogue_item_id": "name", "expires_on": "expires"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,10 @@ async def add(session: AsyncSession, actor: Actor, data: QuickAdd, *, group_id: 
             catalogue_item_id=picked_id if what == "item" else None,
             **({"category_id": picked_id} if what == "food" else {}),
         )
-    return await stock.add(session, actor, given, group_id=group_id)
+    try:
+        return await stock.add(session, actor, given, group_id=group_id)
+    except InvalidInput as error:
+        raise InvalidInput({SHOWN_AT.get(name, name): said for name, said in error.fields.items()}) from error
 
 
 def read_date(actor: Actor, entry: str) -> date | None:
@@ -166,13 +171,15 @@ async def _find_product(session: AsyncSession, actor: Actor, draft: Draft) -> Pr
     """The product that is meant, or one as it would be made."""
     what, picked_id = _picked(draft.pick)
     if what == "product" and picked_id:
-        return await products.get_product(session, actor, picked_id)
+        picked = await products.find_product(session, actor, picked_id)
+        if picked:
+            return picked
     known = await products.find_by_name(session, actor, draft.name) if draft.name else None
     if known:
         return known
     category: Category | None = None
     if what == "food" and picked_id:
-        category = await categories.get_category(session, actor, picked_id)
+        category = await categories.find_category(session, actor, picked_id)
     elif what == "item" and picked_id:
         item = await session.get(CatalogueItem, picked_id)
         category = await session.get(Category, item.category_id) if item and item.category_id else None

@@ -1,7 +1,7 @@
 """Sign-ins: one session a device, with a cookie for pages, and access and rotating refresh tokens for the API."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,9 +15,12 @@ from db import Id, Prepared, UTCDateTime
 from models import Household, LiveKind, Membership, Role, SessionToken, Theme, TokenKind, User, UserSession
 from services import outbox
 from services.core import clock
-from services.core.i18n import DEFAULT_LOCALE
+from services.core.errors import NotFound
+from services.core.i18n import DEFAULT_LOCALE, _
 from services.core.ids import hash_token, new_id, new_token
+from services.core.pagination import Page, PageRequest, by_id, fetch_page
 from services.permissions import Account, Actor
+from services.schemas.accounts import SessionRead
 
 SESSION_LIFETIME = timedelta(days=60)
 ACCESS_LIFETIME = timedelta(minutes=15)
@@ -85,6 +88,27 @@ async def end(session: AsyncSession, session_id: UUID) -> None:
     ended = delete(UserSession).where(col(UserSession.id) == session_id).returning(col(UserSession.user_id))
     for user_id in (await session.execute(ended)).scalars():
         outbox.tell(session, LiveKind.SESSION_REVOKED, user_id=user_id, subject_id=session_id)
+
+
+async def list_sessions(session: AsyncSession, account: Account, page: PageRequest) -> Page[SessionRead]:
+    """Those that are not over, newest first."""
+    statement = select(UserSession).where(
+        UserSession.user_id == account.user_id, col(UserSession.expires_at) > clock.now()
+    )
+    found = await fetch_page(session, statement, page, by_id(col(UserSession.id)), descending=True)
+    items = [SessionRead(**device.model_dump(), is_current=device.id == account.session_id) for device in found.items]
+    return replace(found, items=items)
+
+
+async def end_own(session: AsyncSession, account: Account, session_id: UUID) -> None:
+    """Sign oneself out on one device. Raises `NotFound`."""
+    ended = await session.execute(
+        delete(UserSession)
+        .where(col(UserSession.id) == session_id, col(UserSession.user_id) == account.user_id)
+        .returning(col(UserSession.id))
+    )
+    if ended.first() is None:
+        raise NotFound(_("There is no such session."))
 
 
 async def end_all(session: AsyncSession, user_id: UUID, *, but: UUID | None = None) -> None:

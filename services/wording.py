@@ -127,10 +127,10 @@ def _due(
             return _("Use by was {when}").format(when=when), _("Do not eat it any more")
         advice = _("Look, smell, taste")
         if is_frozen:
-            return _("Frozen, best until {when}").format(when=month(expires_on)), advice
+            return _("Frozen, was best until {when}").format(when=month(expires_on)), advice
         if date_kind == DateKind.BEST_BEFORE:
             return _("Best before was {when}").format(when=when), advice
-        return _("Probably good until {when}").format(when=when), advice
+        return _("Was good until {when}").format(when=when), advice
     if days_left == 0:
         if date_kind == DateKind.USE_BY:
             return _("Use by today"), ""
@@ -181,7 +181,7 @@ def told(
 def _past_day(on: date, days: int) -> str:
     if days == 1:
         return _("yesterday")
-    return weekday(on) if days < 7 else day(on)
+    return weekday(on) if days < 7 else _skeleton(current_locale(), "MMMd", on)
 
 
 def suggested(suggestion: Suggestion) -> str:
@@ -234,6 +234,13 @@ def number(value: str | Decimal) -> str:
 @lru_cache(maxsize=4096)
 def _number(locale: str, value: str) -> str:
     return format_decimal(Decimal(value), format="#,##0.######", locale=parse_locale(locale))
+
+
+def entry(value: str | Decimal | None) -> str:
+    """A number as it stands in a field: with the reader's decimal mark, without one between the thousands."""
+    if value is None:
+        return ""
+    return format_decimal(Decimal(value), format="0.######", locale=parse_locale(current_locale()))
 
 
 def money(value: str | Decimal, currency: str) -> str:

@@ -38,10 +38,13 @@ class Door:
 
     @property
     def keys(self) -> set[str]:
-        return set(re.findall(r"{(\w+)}", self.path))
+        return set(re.findall(r"{(\w+)[}:]", self.path))
+
+    def address(self, ids: Ids) -> str:
+        return f"http://localhost{self.path.replace(':path}', '}').format_map(ids)}"
 
     async def knock(self, client: AsyncClient, ids: Ids) -> Response:
-        address = f"http://localhost{self.path.format_map(ids)}"
+        address = self.address(ids)
         if self.method in {"GET", "DELETE"}:
             return await client.request(self.method, address)
         body = {name: value.format_map(ids) for name, value in BODIES.get(self.name, {}).items()}
@@ -129,6 +132,7 @@ async def make_one_of_each(session: AsyncSession, actor: Actor) -> dict[str, str
         "location_id": await place_of(session, actor, LocationKind.PANTRY),
         "invitation_id": invitation.id,
         "user_id": actor.user_id,
+        "session_id": actor.session_id,
         "token": invitation.token,
         "notification_id": notification.id,
         "secret": feed.url.split("/")[-2],

@@ -50,7 +50,7 @@ DATABASES = {
         "NAME": _url.path.removeprefix("/"),
         "HOST": "" if _is_sqlite else parse_qs(_url.query)["host"][0],
         "USER": _url.username or "",
-        "CONN_MAX_AGE": None if os.environ.get("BENCH_KEEPS_CONNECTIONS") else 0,
+        "CONN_MAX_AGE": None,
         "OPTIONS": {"init_command": "PRAGMA journal_mode = WAL"} if _is_sqlite else {},
     }
 }

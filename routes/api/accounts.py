@@ -1,18 +1,21 @@
 """Signing in, and one's own account: /auth and /users/me."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Cookie, Request, Response
 
 import auth
 from models import User
 from routes.api.routers import account_router
-from routes.deps import AccountDep, SessionDep
+from routes.deps import AccountDep, PageDep, SessionDep
 from routes.errors import documented, problem
 from services import accounts, sessions
 from services.core.errors import NotSignedIn
 from services.core.i18n import _
-from services.schemas.accounts import Login, Refresh, Register, TokensRead, UserRead, UserUpdate
+from services.core.pagination import Page
+from services.schemas.accounts import Login, Refresh, Register, SessionRead, TokensRead, UserRead, UserUpdate
+from services.schemas.types import PageOf
 
 router = account_router("account")
 
@@ -78,6 +81,22 @@ async def get_me(session: SessionDep, account: AccountDep) -> User:
 async def edit_me(body: UserUpdate, session: SessionDep, account: AccountDep) -> UserRead:
     """Change your name, language or theme."""
     return await accounts.edit_profile(session, account, body)
+
+
+@router.get(
+    "/users/me/sessions", response_model=PageOf[SessionRead], name="sessions:list", responses=documented(401, 422)
+)
+async def list_sessions(session: SessionDep, account: AccountDep, page: PageDep) -> Page[SessionRead]:
+    """Where you are signed in, newest first."""
+    return await sessions.list_sessions(session, account, page)
+
+
+@router.delete(
+    "/users/me/sessions/{session_id}", status_code=204, name="sessions:end", responses=documented(401, 404, 422)
+)
+async def end_session(session_id: UUID, session: SessionDep, account: AccountDep) -> None:
+    """Sign out on one of your devices."""
+    await sessions.end_own(session, account, session_id)
 
 
 def _answer(request: Request, response: Response, tokens: sessions.Tokens) -> TokensRead:

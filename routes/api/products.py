@@ -24,7 +24,7 @@ from services.schemas.products import (
     ProductUpdate,
 )
 from services.schemas.stock import Consumed, ProductConsume
-from services.schemas.types import PageOf
+from services.schemas.types import Code, PageOf, UnitCode
 
 router = household_router("products", route_class=IdempotentRoute, dependencies=[Claimed])
 
@@ -90,8 +90,8 @@ async def add_barcode(product_id: UUID, body: BarcodeCreate, session: SessionDep
     return await products.read_product(session, actor, product_id)
 
 
-@router.delete("/products/{product_id}/barcodes/{code}", status_code=204, name="products:remove_barcode")
-async def remove_barcode(product_id: UUID, code: str, session: SessionDep, actor: ActorDep) -> None:
+@router.delete("/products/{product_id}/barcodes/{code:path}", status_code=204, name="products:remove_barcode")
+async def remove_barcode(product_id: UUID, code: Code, session: SessionDep, actor: ActorDep) -> None:
     """Take a barcode off a product."""
     await products.remove_barcode(session, actor, product_id, code)
 
@@ -105,8 +105,8 @@ async def add_conversion(product_id: UUID, body: ConversionCreate, session: Sess
     return await products.read_product(session, actor, product_id)
 
 
-@router.delete("/products/{product_id}/conversions/{unit}", status_code=204, name="products:remove_conversion")
-async def remove_conversion(product_id: UUID, unit: str, session: SessionDep, actor: ActorDep) -> None:
+@router.delete("/products/{product_id}/conversions/{unit:path}", status_code=204, name="products:remove_conversion")
+async def remove_conversion(product_id: UUID, unit: UnitCode, session: SessionDep, actor: ActorDep) -> None:
     """Forget a conversion."""
     await products.remove_conversion(session, actor, product_id, unit)
 

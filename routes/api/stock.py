@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import Query, Response
 
+from routes.api import answers
 from routes.api.answers import json
 from routes.api.routers import household_router
 from routes.deps import ActorDep, PageDep, SessionDep
@@ -36,7 +37,7 @@ async def list_lots(
     session: SessionDep, actor: ActorDep, page: PageDep, filters: Annotated[LotFilters, Query()]
 ) -> Response:
     """What is in stock. `sort` takes a leading minus; lots without a date come last."""
-    return json(await stock.list_lots(session, actor, page, filters))
+    return answers.page(await stock.list_lots(session, actor, page, filters))
 
 
 @router.post("/lots", response_model=LotModel, status_code=201, name="stock:add")

@@ -10,7 +10,7 @@ from routes.deps import ActorDep, PageDep, SessionDep
 from routes.idempotent import Claimed, IdempotentRoute
 from services import categories, locations, units
 from services.core.pagination import Page
-from services.schemas.types import PageOf
+from services.schemas.types import Line, PageOf
 from services.schemas.words import (
     CategoryCreate,
     CategoryRead,
@@ -55,7 +55,7 @@ async def list_categories(
     session: SessionDep,
     actor: ActorDep,
     page: PageDep,
-    q: Annotated[str, Query(max_length=100, description="Part of a name or keyword.")] = "",
+    q: Annotated[Line, Query(description="Part of a name or keyword.")] = "",
     parent: Annotated[UUID | None, Query(description="Foods of one group.")] = None,
 ) -> Page[CategoryRead]:
     """Food categories by name: ours and the household's own."""

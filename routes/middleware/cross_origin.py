@@ -52,5 +52,8 @@ def _is_own(scope: Scope) -> bool:
 
 def is_same_origin(headers: Headers) -> bool:
     """Whether the page that asks says it is one of ours."""
-    parts = urlsplit(headers.get("origin", ""))
+    try:
+        parts = urlsplit(headers.get("origin", ""))
+    except ValueError:
+        return False
     return parts.scheme in {"http", "https"} and parts.netloc == headers.get("host", "")

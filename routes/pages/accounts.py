@@ -1,6 +1,7 @@
 """Signing in and out, registering, and one's own settings."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -14,7 +15,7 @@ from services import accounts, households, sessions
 from services.core.errors import NotFound, NotSignedIn
 from services.core.i18n import _, current_locale, is_locale
 from services.permissions import Account
-from services.schemas.accounts import Login, PasswordChange, Register, UserUpdate
+from services.schemas.accounts import Login, PasswordChange, RegisterForm, UserUpdate
 from services.wording import choices
 from settings import Registration, get_settings
 
@@ -54,17 +55,20 @@ async def register_form(
     invitation: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     if visitor is not None:
-        return redirect(request, f"/invitations/{invitation}" if invitation else "/")
+        return redirect(request, f"/invitations/{quote(invitation, safe='')}" if invitation else "/")
     return await _register_page(request, session, Form(values={"invitation": invitation}))
 
 
 @router.post("/register", name="auth:register")
 async def register(request: Request, session: SessionDep) -> Response:
     auth.speak_to_stranger(request)
-    form = await bind(request, Register)
+    form = await bind(request, RegisterForm)
     if form.parsed is not None:
         form.parsed.locale = form.parsed.locale or _asked_locale()
-    user = await form.attempt(session, lambda data: auth.register(session, data))
+    try:
+        user = await form.attempt(session, lambda data: auth.register(session, data))
+    except NotFound:  # the invitation is over; the page says so, and keeps what was typed
+        user = None
     if user is None:
         return await _register_page(request, session, form, status_code=422)
     toast = Toast(_("Welcome, {name}.").format(name=user.name))
@@ -147,8 +151,9 @@ def _login_page(request: Request, form: Form[Login], target: str, *, status_code
 
 
 async def _register_page(
-    request: Request, session: SessionDep, form: Form[Register], *, status_code: int = 200
+    request: Request, session: SessionDep, form: Form[RegisterForm], *, status_code: int = 200
 ) -> Response:
+    registration = get_settings().registration
     token = form.value("invitation")
     invitation = None
     if token:
@@ -159,7 +164,9 @@ async def _register_page(
     context = {
         "form": form,
         "invitation": invitation,
-        "is_closed": get_settings().registration is not Registration.OPEN and invitation is None,
+        "is_closed": registration is Registration.CLOSED
+        or (registration is Registration.INVITE and invitation is None),
+        "registration": registration,
     }
     return render(request, "account/register.html", context, status_code=status_code)
 

@@ -7,18 +7,20 @@ from zoneinfo import available_timezones
 from babel.numbers import list_currencies
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import LocationKind, Role, UnitKind
 from routes.deps import AccountDep, ActorDep, SessionDep, VisitorDep
 from routes.forms import Form, bind, bind_edit
+from routes.idempotent import once
 from routes.rendering import Toast, redirect, render, safe_next
 from routes.urls import base_url
 from services import categories, households, locations, sessions, units
 from services.core.errors import NotFound
 from services.core.i18n import _, parse_locale
 from services.core.pagination import PageRequest
-from services.permissions import RANK, Actor
-from services.schemas.households import HouseholdCreate, HouseholdUpdate, InvitationCreate, MemberUpdate
+from services.permissions import RANK, Account, Actor
+from services.schemas.households import HouseholdForm, HouseholdUpdate, InvitationCreate, MemberUpdate
 from services.schemas.types import Schema
 from services.schemas.words import CategoryCreate, LocationCreate, LocationUpdate, UnitCreate
 from services.wording import choices, label
@@ -60,27 +62,37 @@ async def delete(request: Request, session: SessionDep, actor: ActorDep) -> Resp
     return redirect(request, "/", toast=Toast(_("The household is gone.")))
 
 
-@router.get("/households/menu", name="households:list")
-async def menu(request: Request, session: SessionDep, account: AccountDep) -> Response:
-    """The other households one can switch to."""
+@router.get("/households", name="households:list")
+async def list_households(request: Request, session: SessionDep, account: AccountDep) -> Response:
+    """The households one can switch to."""
     page = await households.list_households(session, account, EVERYBODY)
-    return render(request, "household/menu.html", {"households": page.items})
+    return render(request, "household/list.html", {"households": page.items}, fragment="others")
 
 
 @router.get("/households/new", name="households:create")
 async def create_form(request: Request, account: AccountDep, next: str = "/") -> Response:
-    return render(request, "household/new.html", {"form": Form(), "next": safe_next(next), "zones": _zones()})
+    return _new_page(request, Form(values={"next": next}))
 
 
 @router.post("/households/new", name="households:create")
 async def create(request: Request, session: SessionDep, account: AccountDep) -> Response:
-    form = await bind(request, HouseholdCreate)
+    form = await bind(request, HouseholdForm)
+    key = form.value("idempotency_key")
+    return await once(request, session, account, key, lambda: _create(request, session, account, form))
+
+
+async def _create(request: Request, session: AsyncSession, account: Account, form: Form[HouseholdForm]) -> Response:
     household = await form.attempt(session, lambda data: households.create_household(session, account.user_id, data))
     if household is None:
-        context = {"form": form, "next": "/", "zones": _zones()}
-        return render(request, "household/new.html", context, status_code=422)
+        return _new_page(request, form, status_code=422)
     await sessions.switch_household(session, account, household.id)
-    return redirect(request, "/", toast=Toast(_("Welcome to {name}.").format(name=household.name)))
+    toast = Toast(_("Welcome to {name}.").format(name=household.name))
+    return redirect(request, safe_next(form.value("next")), toast=toast)
+
+
+def _new_page(request: Request, form: Form[Any], *, status_code: int = 200) -> Response:
+    context = {"form": form, "next": safe_next(form.value("next"))}
+    return render(request, "household/new.html", context, status_code=status_code)
 
 
 @router.post("/households/switch", name="households:switch")
@@ -157,7 +169,9 @@ async def create_place(request: Request, session: SessionDep, actor: ActorDep) -
 @router.post("/household/places/{location_id}", name="locations:edit")
 async def edit_place(request: Request, location_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
     form = await bind_edit(request, LocationUpdate, required=frozenset({"name"}))
-    await locations.edit_location(session, actor, location_id, form.checked())
+    edited = await form.attempt(session, lambda data: locations.edit_location(session, actor, location_id, data))
+    if edited is None:
+        return await _places_page(request, session, actor, Form(), edited=(location_id, form), status_code=422)
     return redirect(request, "/household/places", toast=Toast(_("Saved.")))
 
 
@@ -230,9 +244,19 @@ async def _page(
 
 
 async def _places_page(
-    request: Request, session: SessionDep, actor: Actor, form: Form[Any], *, status_code: int = 200
+    request: Request,
+    session: SessionDep,
+    actor: Actor,
+    form: Form[Any],
+    *,
+    edited: tuple[UUID, Form[Any]] | None = None,
+    status_code: int = 200,
 ) -> Response:
+    edited_id, edit_form = edited or (None, Form())
     context = {
+        "edited_id": edited_id,
+        "edit_form": edit_form,
+        "blank": Form(),
         "tree": await locations.read_tree(session, actor),
         "kinds": choices(LocationKind),
         "form": form,

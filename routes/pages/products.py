@@ -5,9 +5,11 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from routes.deps import ActorDep, SessionDep
-from routes.forms import Form, bind, bind_edit
+from routes.forms import Form, bind, bind_edit, bind_filters
+from routes.idempotent import once
 from routes.rendering import Toast, back, done, redirect, render, undo_toast, wants_fragment
 from services import categories, locations, products, stock, units
 from services.core.i18n import _
@@ -23,6 +25,8 @@ from services.schemas.products import (
     ProductUpdate,
 )
 from services.schemas.stock import LotFilters, ProductConsume
+from services.schemas.types import Code, UnitCode
+from services.wording import amount
 
 router = APIRouter(include_in_schema=False)
 
@@ -34,17 +38,15 @@ async def list_products(
     request: Request,
     session: SessionDep,
     actor: ActorDep,
-    q: Annotated[str, Query(max_length=100)] = "",
-    archived: bool = False,
     after: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    filters = ProductFilters(q=q.strip() or None, archived=archived)
+    filters = bind_filters(request, ProductFilters)
     page = await products.list_products(session, actor, PageRequest(after=after, total=True), filters)
-    query = {"q": q, **({"archived": "true"} if archived else {})}
+    query = {"q": filters.q or "", **({"archived": "true"} if filters.archived else {})}
     context = {
         "page": page,
-        "q": q,
-        "archived": archived,
+        "q": filters.q or "",
+        "archived": filters.archived,
         "more": f"/products?{urlencode({**query, 'after': page.next})}",
     }
     if wants_fragment(request):
@@ -60,6 +62,11 @@ async def create_form(request: Request, session: SessionDep, actor: ActorDep) ->
 @router.post("/products/new", name="products:create")
 async def create(request: Request, session: SessionDep, actor: ActorDep) -> Response:
     form = await bind(request, ProductCreate)
+    key = form.value("idempotency_key")
+    return await once(request, session, actor, key, lambda: _create(request, session, actor, form))
+
+
+async def _create(request: Request, session: AsyncSession, actor: Actor, form: Form[ProductCreate]) -> Response:
     await _read_category(session, actor, form)
     product = await form.attempt(session, lambda data: products.create_product(session, actor, data))
     if product is None:
@@ -107,9 +114,21 @@ async def restore(request: Request, product_id: UUID, session: SessionDep, actor
 async def consume(request: Request, product_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
     """Take some, whichever is due first."""
     form = await bind(request, ProductConsume)
-    quantity, _group, booked = await stock.consume_product(session, actor, product_id, form.checked())
+    key = form.value("idempotency_key")
+    return await once(request, session, actor, key, lambda: _consume(request, session, actor, product_id, form))
+
+
+async def _consume(
+    request: Request, session: AsyncSession, actor: Actor, product_id: UUID, form: Form[ProductConsume]
+) -> Response:
+    consumed = await form.act(request, session, lambda data: stock.consume_product(session, actor, product_id, data))
+    if consumed is None:
+        status_code = 409 if "" in form.errors else 422
+        return await _detail_again(request, session, actor, product_id, form, "consume_form", status_code=status_code)
+    quantity, _group, booked = consumed
     product = booked[0].lot.product
-    said = _("Used {amount} of {name}.").format(amount=plain(quantity), name=product.name)
+    taken = amount(plain(quantity), product.unit, product.unit_name, product.unit_plural)
+    said = _("Used {amount} of {name}.").format(amount=taken, name=product.name)
     toast = undo_toast(said, booked[0].event_id, whole_group=True)
     return done(request, toast, to=back(request, f"/products/{product_id}"))
 
@@ -118,12 +137,14 @@ async def consume(request: Request, product_id: UUID, session: SessionDep, actor
 async def add_barcode(request: Request, product_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
     form = await bind(request, BarcodeCreate)
     await form.attempt(session, lambda data: products.add_barcode(session, actor, product_id, data))
-    return await _detail_again(request, session, actor, product_id, form, _("Barcode noted."), "barcode_form")
+    if not form.is_valid:
+        return await _detail_again(request, session, actor, product_id, form, "barcode_form")
+    return done(request, Toast(_("Barcode noted.")), to=f"/products/{product_id}")
 
 
-@router.post("/products/{product_id}/barcodes/{code}/remove", name="products:remove_barcode")
+@router.post("/products/{product_id}/barcodes/{code:path}/remove", name="products:remove_barcode")
 async def remove_barcode(
-    request: Request, product_id: UUID, code: str, session: SessionDep, actor: ActorDep
+    request: Request, product_id: UUID, code: Code, session: SessionDep, actor: ActorDep
 ) -> Response:
     await products.remove_barcode(session, actor, product_id, code)
     return done(request, Toast(_("Barcode removed.")), to=f"/products/{product_id}")
@@ -133,18 +154,20 @@ async def remove_barcode(
 async def add_conversion(request: Request, product_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
     form = await bind(request, ConversionCreate)
     await form.attempt(session, lambda data: products.add_conversion(session, actor, product_id, data))
-    return await _detail_again(request, session, actor, product_id, form, _("Noted."), "conversion_form")
+    if not form.is_valid:
+        return await _detail_again(request, session, actor, product_id, form, "conversion_form")
+    return done(request, Toast(_("Noted.")), to=f"/products/{product_id}")
 
 
-@router.post("/products/{product_id}/conversions/{unit}/remove", name="products:remove_conversion")
+@router.post("/products/{product_id}/conversions/{unit:path}/remove", name="products:remove_conversion")
 async def remove_conversion(
-    request: Request, product_id: UUID, unit: str, session: SessionDep, actor: ActorDep
+    request: Request, product_id: UUID, unit: UnitCode, session: SessionDep, actor: ActorDep
 ) -> Response:
     await products.remove_conversion(session, actor, product_id, unit)
     return done(request, Toast(_("Removed.")), to=f"/products/{product_id}")
 
 
-async def _for_detail(session: SessionDep, actor: Actor, product_id: UUID) -> dict[str, Any]:
+async def _for_detail(session: AsyncSession, actor: Actor, product_id: UUID) -> dict[str, Any]:
     product = await products.read_product(session, actor, product_id)
     page = await stock.list_lots(session, actor, ALL_LOTS, LotFilters(product=product_id))
     place = next((p for p in await locations.read_tree(session, actor) if p.id == product.default_location_id), None)
@@ -153,7 +176,7 @@ async def _for_detail(session: SessionDep, actor: Actor, product_id: UUID) -> di
         "rows": [stock.Row(lot, lot.quantity) for lot in page.items],
         "place": place.path if place else "",
         "units": await units.list_choices(session, actor),
-        "blank": Form(),
+        "consume_form": Form(),
         "barcode_form": Form(),
         "conversion_form": Form(),
     }
@@ -161,23 +184,22 @@ async def _for_detail(session: SessionDep, actor: Actor, product_id: UUID) -> di
 
 async def _detail_again(
     request: Request,
-    session: SessionDep,
+    session: AsyncSession,
     actor: Actor,
     product_id: UUID,
     form: Form[Any],
-    said: str,
     name: str,
+    *,
+    status_code: int = 422,
 ) -> Response:
-    """After a small form on the page of a product: the page again, with what was wrong."""
-    if form.is_valid:
-        return done(request, Toast(said), to=f"/products/{product_id}")
+    """The page of a product again, with what was wrong in one of its small forms."""
     context = {**await _for_detail(session, actor, product_id), name: form}
-    return render(request, "products/detail.html", context, fragment="product", status_code=422)
+    return render(request, "products/detail.html", context, fragment="product", status_code=status_code)
 
 
 async def _form_page(
     request: Request,
-    session: SessionDep,
+    session: AsyncSession,
     actor: Actor,
     product: ProductRead | None,
     form: Form[Any],
@@ -194,7 +216,7 @@ async def _form_page(
     return render(request, "products/form.html", context, status_code=status_code)
 
 
-async def _read_category(session: SessionDep, actor: Actor, form: Form[Any]) -> None:
+async def _read_category(session: AsyncSession, actor: Actor, form: Form[Any]) -> None:
     """The form names the category; an id is not something people type."""
     name = form.value("category").strip()
     if form.parsed is None or "category" not in form.values:

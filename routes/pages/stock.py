@@ -1,17 +1,19 @@
 """Home, the stock, one lot, and what one can do with it."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import ValidationError
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import DateKind, DiscardReason
 from routes.deps import ActorDep, SessionDep
-from routes.forms import Form, bind, bind_edit
+from routes.forms import Form, bind_edit, bind_filters, parse, read
 from routes.rendering import Toast, back, done, render, trigger, undo_toast, wants_fragment
 from services import categories, events, households, locations, stock, units
 from services.core import clock
@@ -40,8 +42,12 @@ from services.wording import amount, choices, label
 
 router = APIRouter(include_in_schema=False)
 
+S = TypeVar("S", bound=BaseModel)
+
 AT_HOME = 100
 EVERYTHING = PageRequest(limit=200)
+# Which of the forms about a lot asks for it, where that is not the one for some of it.
+PARTS = {"stock:move": "elsewhere", "stock:correct": "count"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,30 +121,16 @@ def _greeting(actor: Actor) -> str:
     return _("Good evening, {name}").format(name=first_name)
 
 
-def _filters(request: Request) -> LotFilters:
-    """From the address; a field left empty, or one that makes no sense, does not filter."""
-    given = {name: value for name, value in request.query_params.items() if value}
-    while True:
-        try:
-            return LotFilters.model_validate(given)
-        except ValidationError as error:
-            for wrong in error.errors():
-                given.pop(str(wrong["loc"][0]), None)
-
-
-FiltersDep = Annotated[LotFilters, Depends(_filters)]
-
-
 @router.get("/stock", name="stock:list")
 async def list_lots(
     request: Request,
     session: SessionDep,
     actor: ActorDep,
-    filters: FiltersDep,
     after: Annotated[str | None, Query(max_length=500)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
     """Do we have it, where, until when?"""
+    filters = bind_filters(request, LotFilters)
     page = await stock.list_lots(session, actor, PageRequest(limit=limit, after=after, total=True), filters)
     query = {name: value for name, value in request.query_params.items() if value and name not in {"after", "limit"}}
     context = {
@@ -170,6 +162,18 @@ async def list_lots(
 @router.get("/stock/lots/{lot_id}", name="stock:detail")
 async def detail(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
     """One lot and its history."""
+    return await _detail_page(request, session, actor, lot_id)
+
+
+async def _detail_page(
+    request: Request,
+    session: SessionDep,
+    actor: Actor,
+    lot_id: UUID,
+    *,
+    tried: Form[Any] | None = None,
+    status_code: int = 200,
+) -> Response:
     lot = await stock.get_lot(session, actor, lot_id)
     journal = await events.list_events(session, actor, EVERYTHING, EventFilters(lot=lot_id))
     members = await households.list_members(session, actor, EVERYTHING) if lot.owner_id else None
@@ -178,9 +182,10 @@ async def detail(request: Request, lot_id: UUID, session: SessionDep, actor: Act
         "date_kind": label(DateKind(lot.date_kind)),
         "events": journal.items,
         "owner": next((m.name for m in members.items if str(m.user_id) == str(lot.owner_id)), "") if members else "",
-        "open_part": False,
     }
-    return render(request, "stock/detail.html", context, fragment="lot")
+    if tried is not None:
+        context["refused"] = context[PARTS.get(request.scope["route"].name, "some")] = tried
+    return render(request, "stock/detail.html", context, fragment="lot", status_code=status_code)
 
 
 @router.get("/stock/lots/{lot_id}/actions", name="stock:actions")
@@ -192,69 +197,42 @@ async def actions(request: Request, lot_id: UUID, session: SessionDep, actor: Ac
 
 @router.post("/stock/lots/{lot_id}/consume", name="stock:consume")
 async def consume(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
-    form = await _bound(request, LotConsume)
-    booked = await stock.consume(session, actor, lot_id, form)
-    return _booked(request, booked, _("Used {amount} of {name}."))
+    return await _act(request, session, actor, LotConsume, stock.consume, _("Used {amount} of {name}."))
 
 
 @router.post("/stock/lots/{lot_id}/discard", name="stock:discard")
 async def discard(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
-    form = await _bound(request, LotDiscard)
-    booked = await stock.discard(session, actor, lot_id, form)
-    return _booked(request, booked, _("Binned {amount} of {name}."))
+    return await _act(request, session, actor, LotDiscard, stock.discard, _("Binned {amount} of {name}."))
 
 
 @router.post("/stock/lots/{lot_id}/open", name="stock:open")
 async def open_lot(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
-    form = await _bound(request, LotOpen)
-    booked = await stock.open_lot(session, actor, lot_id, form)
-    return _booked(request, booked, _("Opened {amount} of {name}."))
+    return await _act(request, session, actor, LotOpen, stock.open_lot, _("Opened {amount} of {name}."))
 
 
 @router.post("/stock/lots/{lot_id}/freeze", name="stock:freeze")
-async def freeze(
-    request: Request,
-    lot_id: UUID,
-    session: SessionDep,
-    actor: ActorDep,
-    confirm: Annotated[bool, Query()] = False,
-) -> Response:
-    form = await _bound(request, LotFreeze)
-    try:
-        booked = await stock.freeze(session, actor, lot_id, form.model_copy(update={"confirm": confirm}))
-    except Conflict as error:
-        if error.code != "confirm":
-            raise
-        return _ask(request, str(error), _("Freeze it"), f"/stock/lots/{lot_id}/freeze?confirm=true")
-    return _booked(request, booked, _("Froze {amount} of {name}."))
+async def freeze(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    return await _act(request, session, actor, LotFreeze, stock.freeze, _("Froze {amount} of {name}."))
 
 
 @router.post("/stock/lots/{lot_id}/thaw", name="stock:thaw")
 async def thaw(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
-    form = await _bound(request, LotThaw)
-    booked = await stock.thaw(session, actor, lot_id, form)
-    return _booked(request, booked, _("Thawed {amount} of {name}."))
+    return await _act(request, session, actor, LotThaw, stock.thaw, _("Thawed {amount} of {name}."))
 
 
 @router.post("/stock/lots/{lot_id}/move", name="stock:move")
 async def move(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
-    form = await _bound(request, LotMove)
-    booked = await stock.move(session, actor, lot_id, form)
-    return _booked(request, booked, _("{name} is in {place} now."))
+    return await _act(request, session, actor, LotMove, stock.move, _("{name} is in {place} now."))
 
 
 @router.post("/stock/lots/{lot_id}/correct", name="stock:correct")
 async def correct(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
-    form = await _bound(request, LotCorrect)
-    booked = await stock.correct(session, actor, lot_id, form)
-    return _booked(request, booked, _("{name}: counted {left}."))
+    return await _act(request, session, actor, LotCorrect, stock.correct, _("{name}: counted {left}."))
 
 
 @router.post("/stock/lots/{lot_id}/snooze", name="stock:snooze")
 async def snooze(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
-    form = await bind_edit(request, LotSnooze)
-    booked = await stock.snooze(session, actor, lot_id, form.checked())
-    return _booked(request, booked, _("We keep quiet about {name}."))
+    return await _act(request, session, actor, LotSnooze, stock.snooze, _("We keep quiet about {name}."))
 
 
 @router.get("/stock/lots/{lot_id}/edit", name="stock:edit")
@@ -292,16 +270,40 @@ async def _edit_page(
     return render(request, "stock/edit.html", context, fragment="edit_form", status_code=status_code)
 
 
-async def _bound(request: Request, schema: Any) -> Any:
-    """The data of a form that is shown nowhere else: what is wrong with it becomes a toast."""
-    return (await bind(request, schema)).checked()
+async def _act(
+    request: Request,
+    session: SessionDep,
+    actor: Actor,
+    schema: type[S],
+    act: Callable[[AsyncSession, Actor, UUID, S], Awaitable[stock.Booked]],
+    said: str,
+) -> Response:
+    """Do what one of the small forms about a lot asks for."""
+    lot_id = UUID(request.path_params["lot_id"])
+    # A question that is answered with yes repeats in its address what was asked for.
+    form = parse(schema, {**request.query_params, **await read(request)})
+    try:
+        booked = await form.act(request, session, lambda data: act(session, actor, lot_id, data))
+    except Conflict as error:
+        if error.code != "confirm":
+            raise
+        asked = {name: value for name, value in form.values.items() if name in schema.model_fields}
+        return _ask(request, str(error), f"{request.url.path}?{urlencode({**asked, 'confirm': 'true'})}")
+    if booked is None:
+        return await _detail_page(
+            request, session, actor, lot_id, tried=form, status_code=409 if "" in form.errors else 422
+        )
+    return _booked(request, booked, said)
 
 
 async def _for_actions(session: SessionDep, actor: Actor, lot: LotRead) -> dict[str, Any]:
     today = clock.today(actor.time_zone)
     return {
         "lot": lot,
-        "blank": Form(),
+        "refused": Form(),
+        "some": Form(),
+        "elsewhere": Form(),
+        "count": Form(),
         "units": await units.list_choices(session, actor, lot.product.unit),
         "places": [place for place in await _places(session, actor) if str(place[0]) != str(lot.location.id)],
         "reasons": choices(DiscardReason),
@@ -327,10 +329,14 @@ def _booked(request: Request, booked: stock.Booked, message: str) -> Response:
         place=booked.lot.location.name,
         left=amount(booked.lot.quantity, product.unit, product.unit_name, product.unit_plural),
     )
-    response = done(request, undo_toast(said, booked.event_id), to=back(request, "/"))
+    # Not back into a form about what was done.
+    lot_page = f"/stock/lots/{request.path_params['lot_id']}"
+    to = back(request, "/")
+    to = lot_page if to.startswith(lot_page) else to
+    response = done(request, undo_toast(said, booked.event_id), to=to)
     return trigger(response, {"sheet:close": True}) if response.status_code == 204 else response
 
 
-def _ask(request: Request, question: str, label: str, action: str) -> Response:
-    toast = Toast(question, "question", action=action, label=label)
+def _ask(request: Request, question: str, action: str) -> Response:
+    toast = Toast(question, "question", action=action, label=_("Freeze it"))
     return done(request, toast, to=back(request, "/"))

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.core.errors import InvalidInput
 from services.core.i18n import _
+from services.core.text import has_forbidden_characters
 
 T = TypeVar("T")
 
@@ -59,6 +60,8 @@ def decode_cursor(cursor: str, parsers: Sequence[Callable[[str], Any]]) -> list[
     try:
         position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(position, list) or not all(isinstance(value, str) for value in position):
+            raise ValueError(cursor)
+        if any(has_forbidden_characters(value) for value in position):
             raise ValueError(cursor)
         return [parse(value) for parse, value in zip(parsers, position, strict=True)]
     except (binascii.Error, ValueError, ArithmeticError, RecursionError) as error:

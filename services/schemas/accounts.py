@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from models import Theme
-from services.schemas.types import Email, LocaleTag, Name, Read, Schema, TimeZone
+from services.schemas.types import Email, EmailEntry, GuessedTimeZone, LocaleTag, Name, Read, Schema, TimeZone
 
 
 class Register(Schema):
@@ -21,8 +21,12 @@ class Register(Schema):
     invitation: str | None = Field(default=None, max_length=200, description="The token of an invitation.")
 
 
+class RegisterForm(Register):
+    time_zone: GuessedTimeZone = None
+
+
 class Login(Schema):
-    email: str = Field(max_length=254)
+    email: EmailEntry
     password: str
 
 
@@ -51,6 +55,17 @@ class UserRead(Read):
     is_verified: bool
     avatar_url: str | None = None
     created_at: datetime
+
+
+class SessionRead(Read):
+    """One of your sign-ins: a device."""
+
+    id: UUID
+    user_agent: str = Field(description="What the device called itself.")
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime = Field(description="Unless it is used before then.")
+    is_current: bool = Field(description="The one that asks.")
 
 
 class UserUpdate(Schema):

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field, field_validator
 
 from models import Role
-from services.schemas.types import Currency, Email, LocaleTag, Name, Read, Schema, SoonDays, TimeZone
+from services.schemas.types import Currency, Email, GuessedTimeZone, LocaleTag, Name, Read, Schema, SoonDays, TimeZone
 
 
 class HouseholdRead(Read):
@@ -25,6 +25,10 @@ class HouseholdCreate(Schema):
     currency: Currency | None = None
     locale: LocaleTag | None = None
     soon_days: SoonDays | None = None
+
+
+class HouseholdForm(HouseholdCreate):
+    time_zone: GuessedTimeZone = None
 
 
 class HouseholdUpdate(Schema):

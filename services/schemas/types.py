@@ -16,9 +16,11 @@ from pydantic import (
     EmailStr,
     Field,
     PlainSerializer,
+    SerializerFunctionWrapHandler,
     StringConstraints,
     WithJsonSchema,
     create_model,
+    model_serializer,
 )
 from pydantic_core import PydanticCustomError
 
@@ -122,7 +124,12 @@ LotCode = Annotated[str, AfterValidator(_clean_line), StringConstraints(max_leng
 Code = Annotated[str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=64)]
 Note = Annotated[str, AfterValidator(_clean_text), StringConstraints(max_length=2000)]
 Email = Annotated[EmailStr, AfterValidator(str.lower), StringConstraints(max_length=254)]
+EmailEntry = Annotated[str, AfterValidator(_clean_line), StringConstraints(max_length=254)]
 TimeZone = Annotated[str, StringConstraints(max_length=60), AfterValidator(_known_time_zone)]
+# A browser that knows zones we do not must not keep anybody out.
+GuessedTimeZone = Annotated[
+    TimeZone | None, BeforeValidator(lambda value: value if value in available_timezones() else None)
+]
 Currency = Annotated[str, StringConstraints(min_length=3, max_length=3), AfterValidator(_known_currency)]
 LocaleTag = Annotated[str, StringConstraints(max_length=20), AfterValidator(_known_locale)]
 
@@ -171,6 +178,12 @@ class PageOf(Read, Generic[T]):
     items: list[T]
     next: str | None = None
     total: int | None = None
+
+    @model_serializer(mode="wrap")
+    def _total_when_asked(self, serialize: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        # Without a return type, so that the documentation shows the fields.
+        shown = serialize(self)
+        return shown if self.total is not None else {name: shown[name] for name in ("items", "next")}
 
 
 def documented(struct: type[msgspec.Struct]) -> type[BaseModel]:

@@ -1,5 +1,6 @@
 """Signing in and out over the API."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -367,3 +368,42 @@ async def test_sessions_of_deleted_users_go_with_them(session: AsyncSession, ver
 
     assert await session.get(UserSession, vera.session_id, populate_existing=True) is None
     assert (await session.scalars(select(Membership).where(Membership.user_id == vera.user_id))).all() == []
+
+
+async def test_one_sees_where_one_is_signed_in_and_ends_one_of_them(
+    client: AsyncClient, client_of: ClientOf, alice: Actor, bob: Actor
+) -> None:
+    phone = client_of(None)
+    await phone.post("/auth/login", json={"email": alice.email, "password": PASSWORD}, headers={"User-Agent": "Phone"})
+    found = {one["is_current"]: one for one in (await client.get("/users/me/sessions")).json()["items"]}
+    newest = found[False]
+    assert (found[True]["id"], newest["user_agent"]) == (str(alice.session_id), "Phone")
+
+    assert (await client_of(bob).delete(f"/users/me/sessions/{newest['id']}")).status_code == 404
+    assert (await phone.get("/users/me")).status_code == 200
+    assert (await client.delete(f"/users/me/sessions/{newest['id']}")).status_code == 204
+    assert (await client.delete(f"/users/me/sessions/{newest['id']}")).status_code == 404
+
+    assert (await phone.get("/users/me")).status_code == 401
+    assert [one["id"] for one in (await client.get("/users/me/sessions")).json()["items"]] == [str(alice.session_id)]
+
+
+@pytest.mark.parametrize("path", ["/households", f"/households/{HOUSEHOLD}/lots", "/users/me/sessions"])
+async def test_a_list_is_counted_only_when_asked_to(client: AsyncClient, path: str) -> None:
+    plain = (await client.get(path)).json()
+    counted = (await client.get(path, params={"total": "true"})).json()
+
+    assert set(plain) == {"items", "next"}
+    assert counted["total"] == len(counted["items"])
+
+
+@pytest.mark.parametrize("email", ["a\x00@example.com", "\ud800", "x" * 255])
+async def test_signing_in_with_what_is_no_address_is_refused_at_its_field(nobody: AsyncClient, email: str) -> None:
+    response = await nobody.post(
+        "/auth/login",
+        content=json.dumps({"email": email, "password": "x"}),
+        headers={"Content-Type": "application/json"},
+    )
+
+    assert response.status_code == 422
+    assert fields_of(response) == {"email"}

@@ -28,7 +28,7 @@ def operations(schema: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
 
 async def test_every_route_of_the_api_is_in_it(schema: dict[str, Any]) -> None:
     routes = {
-        (route.path, method.lower())
+        (route.path.replace(":path}", "}"), method.lower())
         for router in api.ROUTERS
         for route in list_routes(router)
         for method in route.methods

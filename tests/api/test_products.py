@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -232,3 +233,21 @@ async def test_products_come_in_pages(client: AsyncClient, session: AsyncSession
         after = {"after": page["next"]}
 
     assert sorted(seen) == sorted({"A", "b", "c", "Z", "ä"})
+
+
+@pytest.mark.parametrize("code", ["https://shop.example/p/5?x=ö", "a/b", "Nr. 5", ".."])
+async def test_any_code_that_can_be_put_on_a_product_can_be_taken_off_again(client: AsyncClient, code: str) -> None:
+    product = (await client.post(f"{PRODUCTS}", json={"name": "Tea"})).json()
+    at = f"{PRODUCTS}/{product['id']}/barcodes"
+    assert (await client.post(at, json={"code": code})).status_code == 201
+
+    removed = await client.delete(f"{at}/{quote(code, safe='').replace('.', '%2E')}")
+    assert removed.status_code == 204
+
+
+async def test_an_edit_to_a_name_that_is_taken_says_so_whatever_else_it_sets(client: AsyncClient) -> None:
+    await client.post(f"{PRODUCTS}", json={"name": "Milk"})
+    product = (await client.post(f"{PRODUCTS}", json={"name": "Cheese"})).json()
+    response = await client.patch(f"{PRODUCTS}/{product['id']}", json={"name": "MILK", "unit": "piece"})
+
+    assert (response.status_code, response.json()["code"]) == (409, "duplicate")

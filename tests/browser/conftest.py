@@ -1,25 +1,17 @@
 """The real server on a port of its own, and people with phones and desks in front of it."""
 
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from settings import ROOT
-from tests.servers import SECRET
+from tests.browser.driving import environment_in, launch, manage, serving
 
 IS_CI = bool(os.environ.get("CI"))
 
@@ -38,13 +30,6 @@ else:
 PASSWORD = "kitchen42x"
 PHONE = (360, 740)
 DESK = (1280, 860)
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 # Whatever a page does that its policy forbids is said aloud.
 TELL_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -61,50 +46,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if not (ROOT / "static" / "dist" / "manifest.json").exists():
         _go_without("static/dist is not built: run `python oppman.py collectstatic`")
     folder = tmp_path_factory.mktemp("browser")
-    environment = {
-        **os.environ,
-        "LARDER_ENVIRONMENT": "test",
-        "LARDER_DATABASE_URL": f"sqlite:///{folder / 'larder.db'}",
-        "LARDER_SECRET_KEY": SECRET,
-        "LARDER_LOG_LEVEL": "WARNING",
-    }
+    environment = environment_in(folder)
     for command in ("migrate", "seed"):
-        subprocess.run([sys.executable, "oppman.py", command], cwd=ROOT, env=environment, check=True)
-
-    port = _free_port()
-    log = folder / "server.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "oppman.py", "runserver", str(port)],
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            url = f"http://localhost:{port}"
-            _wait_for(f"{url}/readyz", process, log)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            if httpx.get(url).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    pytest.fail(f"the server did not start:\n{log.read_text()}")
+        manage(environment, command)
+    with serving(environment, folder / "server.log") as url:
+        yield url
 
 
 def _go_without(reason: str) -> NoReturn:
@@ -125,20 +71,11 @@ def playwright() -> "Iterator[Playwright]":
 
 @pytest.fixture(scope="package")
 def browser(playwright: "Playwright") -> "Iterator[Browser]":
-    path = _find_chromium(playwright)
-    if path is None:
+    browser = launch(playwright)
+    if browser is None:
         _go_without("there is no Chromium: install one, or name it in LARDER_TEST_CHROMIUM")
-    browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
     yield browser
     browser.close()
-
-
-def _find_chromium(playwright: "Playwright") -> str | None:
-    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    for path in (os.environ.get("LARDER_TEST_CHROMIUM"), *found, playwright.chromium.executable_path):
-        if path and Path(path).exists():
-            return path
-    return None
 
 
 @dataclass
@@ -238,14 +175,14 @@ def desk(open_page: OpenPage) -> "Page":
     return at_home(open_page(DESK))
 
 
-def at_home(page: "Page", name: str = "Ann Example") -> "Page":
+def at_home(page: "Page", name: str = "Ann Example", locale: str = "en-GB") -> "Page":
     """Make an account without the form, and go home."""
     form: dict[str, str | float | bool] = {
         "name": name,
         "email": new_email(),
         "password": PASSWORD,
         "time_zone": "Europe/Berlin",
-        "locale": "en-GB",
+        "locale": locale,
     }
     answer = page.request.post("/register", form=form)
     assert answer.ok
@@ -284,6 +221,10 @@ def toast_of(page: "Page") -> "Locator":
 
 def sheet_of(page: "Page") -> "Locator":
     return page.get_by_role("dialog")
+
+
+def proposals_of(page: "Page") -> "Locator":
+    return page.get_by_role("listbox", name="Suggestions").get_by_role("option")
 
 
 def add(page: "Page", name: str, quantity: str, expires: str) -> None:

@@ -9,8 +9,10 @@ import "./sheet.js";
 import "./shortcuts.js";
 import "./toasts.js";
 
-// What somebody is typing is theirs: a refresh does not overwrite it.
-Idiomorph.defaults.ignoreActiveValue = true;
+// What somebody is typing is theirs: a refresh does not overwrite it. A button that has the focus does change.
+document.addEventListener("focusin", ({ target }) => {
+  Idiomorph.defaults.ignoreActiveValue = target.matches("input, select, textarea");
+});
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");

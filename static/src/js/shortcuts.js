@@ -5,7 +5,8 @@ const isTyping = (target) => target.matches?.("input, select, textarea, [content
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target)) return;
-  if (document.querySelector("dialog[open]")) return;
+  // While a sheet is on its way, what is typed is meant for it.
+  if (document.querySelector("dialog[open], a.htmx-request")) return;
 
   if (event.key === "/") {
     const search = document.querySelector('input[type="search"]');

@@ -1,0 +1,299 @@
+"""Each page, and what opens over it: for every eye, on a phone and at a desk, in the light and in the dark."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, StorageState, expect
+
+import routes.pages
+from routes.table import list_routes
+from settings import ROOT
+from tests.browser.conftest import (
+    DESK,
+    PHONE,
+    OpenPage,
+    Problems,
+    at_home,
+    proposals_of,
+    row_of,
+    sheet_of,
+    stock_up,
+    toast_of,
+)
+
+pytestmark = pytest.mark.browser
+
+# A phone whose letters are twice as large has half as many pixels.
+ZOOMED = (180, 370)
+OF_THE_HEADLESS = ("/stock/suggest", "/stock/add/fields", "/stock/add/date", "/households/menu")
+
+FIND_OVERFLOW = """() => {
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= width) return [];
+  const beyond = (e) => e.getBoundingClientRect().right > width + 1 || e.getBoundingClientRect().left < -1;
+  return [...document.querySelectorAll("body *")].filter(beyond).map((e) => e.outerHTML.slice(0, 120));
+}"""
+
+# A link in a row that it stretches over is as large as the row; one within a sentence is as large as its words.
+FIND_SMALL_TARGETS = """() => {
+  const isSmall = (e) => {
+    const { width, height } = e.getBoundingClientRect();
+    return width > 0 && (width < 43.5 || height < 43.5);
+  };
+  const targets = (document.querySelector("dialog[open]") ?? document).querySelectorAll(
+    "a:not(p a, .grow, .skip), button, select, summary, input:not([type=hidden], .chip input, .chip-choice input)");
+  return [...targets].filter((e) => e.checkVisibility() && isSmall(e)).map((e) => e.outerHTML.slice(0, 120));
+}"""
+
+RUN_AXE = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations.flatMap(
+  (rule) => rule.nodes.map((node) => `${rule.id}: ${node.target.join(" ")}: ${node.any[0]?.message ?? rule.help}`))"""
+
+
+@dataclass(frozen=True)
+class Kitchen:
+    """A household of two with something of everything, as its owner sees it, and where some of its pages are."""
+
+    state: StorageState
+    paths: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def kitchen(browser: Browser, server: str) -> Kitchen:
+    context = browser.new_context(base_url=server)
+    page = at_home(context.new_page())
+    stock_up(
+        page,
+        ("Chicken", "1", "+0d"),
+        ("Milk", "2", "+1d"),
+        ("Eggs", "10", "+3d"),
+        ("Jam", "1", "+1m"),
+        ("Salt", "1", "x"),
+    )
+    for act in ("Opened: Milk", "Frozen: Eggs", "Binned: Jam"):
+        page.get_by_role("button", name=act).first.click()
+        expect(toast_of(page).first).to_be_visible()
+        page.reload()
+    lot = page.locator(".lot a.what").first.get_attribute("href")
+    page.goto("/products")
+    product = page.locator(".list a.grow").first.get_attribute("href")
+    invitations = [invite(page), invite(page)]
+    guest = browser.new_context(base_url=server)
+    at_home(guest.new_page(), "Ben Guest").request.post(invitations[0])
+    assert lot
+    assert product
+    kitchen = Kitchen(context.storage_state(), {"lot": lot, "product": product, "invitation": invitations[1]})
+    for closing in (context, guest):
+        closing.close()
+    return kitchen
+
+
+def invite(page: Page) -> str:
+    """The path of an invitation to the household."""
+    page.goto("/household")
+    page.get_by_role("button", name="Make a link").click()
+    return urlsplit(page.get_by_label("Invitation link").input_value()).path
+
+
+@dataclass(frozen=True)
+class View:
+    path: str
+    # What is opened over it.
+    then: Callable[[Page], None] = lambda page: None
+    is_public: bool = False
+
+
+def open_add_sheet(page: Page) -> None:
+    page.get_by_role("link", name="Add", exact=True).click()
+    page.get_by_role("combobox", name="What is it?").fill("mil")
+    expect(proposals_of(page).first).to_be_visible()
+
+
+def open_lot_sheet(page: Page) -> None:
+    page.get_by_role("link", name="More for").first.click()
+    for fold in sheet_of(page).locator("summary").all():
+        fold.click()
+
+
+def open_menu(page: Page) -> None:
+    page.locator(".top summary").click()
+    expect(page.locator(".top").get_by_text("Sign out")).to_be_visible()
+
+
+def open_first_fold(page: Page) -> None:
+    page.locator("main summary").first.click()
+
+
+def sign_in_wrongly(page: Page) -> None:
+    page.get_by_label("E-mail").fill("nobody@example.com")
+    page.get_by_label("Password").fill("wrong1234")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+VIEWS = {
+    "home": View("/"),
+    "home with the menu": View("/", open_menu),
+    "adding in a sheet": View("/", open_add_sheet),
+    "acting in a sheet": View("/", open_lot_sheet),
+    "adding": View("/stock/add"),
+    "stock": View("/stock"),
+    "stock, nothing found": View("/stock?q=zzz"),
+    "lot": View("{lot}"),
+    "lot, acting": View("{lot}/actions"),
+    "lot, editing": View("{lot}/edit"),
+    "products": View("/products"),
+    "product": View("{product}"),
+    "product, editing": View("{product}/edit"),
+    "product, new": View("/products/new"),
+    "history": View("/history?kind=discard"),
+    "household": View("/household", open_first_fold),
+    "households": View("/households"),
+    "household, new": View("/households/new"),
+    "places": View("/household/places", open_first_fold),
+    "words": View("/household/words"),
+    "settings": View("/settings"),
+    "more": View("/more"),
+    "not found": View("/nothing"),
+    "invitation": View("{invitation}", is_public=True),
+    "signing in": View("/login", is_public=True),
+    "signing in wrongly": View("/login", sign_in_wrongly, is_public=True),
+    "registering": View("/register", is_public=True),
+}
+each_view = pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+
+
+@pytest.fixture
+def show(open_page: OpenPage, kitchen: Kitchen, problems: Problems) -> Callable[..., Page]:
+    problems.expect("status of 401", "answered 401", "status of 404", "answered 404")
+
+    def show(view: View, size: tuple[int, int] = PHONE, **options: Any) -> Page:
+        state = {} if view.is_public else {"storage_state": kitchen.state}
+        page = open_page(size, reduced_motion="reduce", **state, **options)
+        page.goto(view.path.format(**kitchen.paths))
+        view.then(page)
+        return page
+
+    return show
+
+
+def test_no_page_is_left_out(kitchen: Kitchen) -> None:
+    shown = [view.path.format(**kitchen.paths).partition("?")[0].split("/") for view in VIEWS.values()]
+    pages = [
+        entry.path
+        for router in routes.pages.ROUTERS
+        for entry in list_routes(router)
+        if "GET" in entry.methods and entry.path not in OF_THE_HEADLESS
+    ]
+
+    def is_shown(path: str) -> bool:
+        parts = path.split("/")
+        return any(
+            len(parts) == len(other) and all(a == b or a.startswith("{") for a, b in zip(parts, other, strict=True))
+            for other in shown
+        )
+
+    assert [path for path in pages if not is_shown(path)] == []
+
+
+@each_view
+def test_axe_finds_nothing(show: Callable[..., Page], view: View) -> None:
+    page = show(view)
+    page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text())
+
+    for width, height in (PHONE, DESK):
+        page.set_viewport_size({"width": width, "height": height})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            assert (width, scheme, page.evaluate(RUN_AXE)) == (width, scheme, [])
+
+
+@each_view
+def test_nothing_overflows_and_every_target_is_large_enough(show: Callable[..., Page], view: View) -> None:
+    page = show(view)
+    assert page.evaluate(FIND_SMALL_TARGETS) == []
+
+    for width, height in (PHONE, ZOOMED, DESK):
+        page.set_viewport_size({"width": width, "height": height})
+        assert (width, page.evaluate(FIND_OVERFLOW)) == (width, [])
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/stock", "/stock/add", "/products", "/products/new", "/history", "/household", "/settings"]
+)
+def test_nothing_overflows_from_right_to_left(reader: Page, path: str) -> None:
+    for width, height in (PHONE, ZOOMED, DESK):
+        reader.set_viewport_size({"width": width, "height": height})
+        reader.goto(path)
+        expect(reader.locator("html")).to_have_attribute("dir", "rtl")
+        assert (width, reader.evaluate(FIND_OVERFLOW)) == (width, [])
+
+
+@pytest.fixture
+def reader(open_page: OpenPage) -> Page:
+    """Somebody who reads from right to left."""
+    page = at_home(open_page(), "ليلى", locale="ar")
+    page.request.post("/settings", form={"name": "ليلى", "locale": "ar", "theme": "system"})
+    return stock_up(page, ("حليب كامل الدسم من المزرعة", "2", "+1d"), ("Rice", "3", "x"), ("Ham", "1", "+0d"))
+
+
+def test_empty_pages_teach(phone: Page) -> None:
+    for path, heading in (
+        ("/", "Nothing in the house yet"),
+        ("/stock", "The shelves are empty"),
+        ("/products", "No products yet"),
+        ("/history", "Nothing happened yet"),
+    ):
+        phone.goto(path)
+        expect(phone.get_by_role("heading", name=heading)).to_be_visible()
+        assert phone.evaluate(FIND_OVERFLOW) == []
+
+
+def test_long_words_break_and_strange_ones_stay(phone: Page) -> None:
+    endless = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtenbrot"
+    stock_up(phone, (endless, "1", "+0d"), ("חלב 3%", "1", "+3d"), ("<b>Käse</b> & Öl", "1", "x"))
+
+    for path in ("/", "/stock", "/products", "/history"):
+        phone.goto(path)
+        assert phone.evaluate(FIND_OVERFLOW) == []
+    phone.goto("/")
+    expect(row_of(phone, endless)).to_be_visible()
+
+
+def test_a_chosen_theme_wins_over_the_device(open_page: OpenPage) -> None:
+    page = open_page(color_scheme="light", reduced_motion="reduce")
+    at_home(page)
+    read_paper = "getComputedStyle(document.documentElement).backgroundColor"
+    light = page.evaluate(read_paper)
+
+    page.goto("/settings")
+    page.get_by_label("Colours").select_option("Dark")
+    page.get_by_role("button", name="Save").click()
+
+    expect(toast_of(page)).to_contain_text("Saved.")
+    assert page.evaluate(read_paper) != light
+
+
+def test_who_wants_no_motion_gets_none(open_page: OpenPage) -> None:
+    page = open_page(reduced_motion="reduce")
+    at_home(page)
+
+    page.get_by_role("link", name="Add", exact=True).tap()
+    expect(sheet_of(page)).to_be_visible()
+
+    moving = "document.getAnimations().map((animation) => animation.animationName ?? animation.transitionProperty)"
+    assert page.evaluate(moving) == []
+    assert page.locator("#sheet").evaluate("(sheet) => getComputedStyle(sheet).animationName") == "none"
+
+
+def test_a_request_to_another_server_would_be_refused_and_noticed(open_page: OpenPage, problems: Problems) -> None:
+    problems.expect("https://example.com/")
+    page = open_page()
+    page.goto("/login")
+
+    with page.expect_console_message(lambda said: said.text.startswith("forbidden by connect-src")):
+        assert page.evaluate("fetch('https://example.com/').then(() => 'fetched', () => 'refused')") == "refused"
+
+    assert problems.found

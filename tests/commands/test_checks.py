@@ -1,0 +1,108 @@
+"""check."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from commands import checks
+from tests.commands.conftest import Oppman, may_answer_late
+
+IN_PRODUCTION = {
+    "LARDER_ENVIRONMENT": "production",
+    "LARDER_BASE_URL": "https://larder.example",
+    "LARDER_REGISTRATION": "invite",
+}
+
+
+@pytest.fixture(autouse=True)
+def dist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Assets that are built."""
+    (tmp_path / "manifest.json").touch()
+    monkeypatch.setattr(checks, "DIST", tmp_path)
+    return tmp_path
+
+
+def test_what_is_missing_is_told_step_by_step(empty: Oppman) -> None:
+    result = empty("check")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "! The database is not at the newest migration: run `python oppman.py migrate`.\n"
+
+    empty("migrate")
+    result = empty("check")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "! Units and categories are missing: run `python oppman.py seed`.\n"
+
+    empty("seed")
+    result = empty("check")
+    assert (result.exit_code, result.output) == (0, "Everything is in order.\n")
+
+
+@may_answer_late
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://larder:s3cret-word@127.0.0.1:1/larder", "sqlite:////nowhere/larder.db", "sqlite:///{folder}"],
+)
+def test_a_database_out_of_reach_is_told(url: str, tmp_path: Path) -> None:
+    result = Oppman(url.format(folder=tmp_path))("check")
+
+    assert (result.exit_code, result.output) == (1, "! The database does not answer.\n")
+
+
+def test_a_database_that_does_not_exist_is_out_of_reach(postgresql: str) -> None:
+    url = make_url(postgresql).set(database="nosuch").render_as_string(hide_password=False)
+
+    result = Oppman(url)("check")
+
+    assert (result.exit_code, result.output) == (1, "! The database does not answer.\n")
+
+
+def test_a_misspelt_setting_is_told(seeded: Oppman) -> None:
+    result = seeded("check", LARDER_REGISTRATON="closed", LARDER_TEST_CHROMIUM="x", LARDER_SUPERUSER_PASSWORD="x")
+
+    assert result.exit_code == 1
+    assert result.output == "! LARDER_REGISTRATON is set, but there is no such setting.\n"
+
+
+def test_assets_that_are_not_built_are_told(seeded: Oppman, dist: Path) -> None:
+    (dist / "manifest.json").unlink()
+
+    result = seeded("check")
+
+    assert result.exit_code == 1
+    assert result.output == "! static/dist is not built: run `python oppman.py collectstatic`.\n"
+
+
+def test_a_public_instance_can_be_in_order(seeded: Oppman) -> None:
+    result = seeded("check", "--deploy", **IN_PRODUCTION)
+
+    assert (result.exit_code, result.output) == (0, "Everything is in order.\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("LARDER_ENVIRONMENT", "development", "LARDER_ENVIRONMENT is not production."),
+        ("LARDER_BASE_URL", "http://larder.example", "LARDER_BASE_URL is not https"),
+        ("LARDER_REGISTRATION", "open", "LARDER_REGISTRATION is open"),
+        ("LARDER_API_DOCS", "true", "LARDER_API_DOCS is on"),
+    ],
+)
+def test_a_public_instance_is_looked_at_more_closely(name: str, value: str, told: str, seeded: Oppman) -> None:
+    variables = {**IN_PRODUCTION, name: value}
+
+    result = seeded("check", "--deploy", **variables)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"! {told}")
+    assert len(result.stderr.splitlines()) == 1
+    assert seeded("check", **variables).exit_code == 0
+
+
+def test_a_public_instance_knows_its_address(seeded: Oppman) -> None:
+    variables = {name: value for name, value in IN_PRODUCTION.items() if name != "LARDER_BASE_URL"}
+
+    result = seeded("check", "--deploy", **variables)
+
+    assert result.exit_code == 1
+    assert result.output.startswith("! LARDER_BASE_URL is not set")
