@@ -120,7 +120,7 @@ async def test_workers_that_are_killed_tell_everything_once(url: str) -> None:
         "LARDER_DATABASE_URL": url,
         "LARDER_SECRET_KEY": SECRET,
         "LARDER_TASKS": "distributed",
-        "LARDER_TASK_LEASE": "2",
+        "LARDER_TASK_LEASE": "5",
         "LARDER_POOL_SIZE": "4",
         "LARDER_LOG_LEVEL": "ERROR",
         "LARDER_MAIL_URL": f"smtp://127.0.0.1:{smtp.port}?from=larder@example.com",
@@ -139,7 +139,8 @@ async def test_workers_that_are_killed_tell_everything_once(url: str) -> None:
             for _ in range(HTTP_PROCESSES):
                 stack.enter_context(processes.serving(env=env))
             workers = [processes.start("worker", env=env) for _ in range(WORKERS)]
-            stack.callback(lambda: [processes.kill(worker) for worker in workers])
+            for place in range(WORKERS):
+                stack.callback(lambda place=place: processes.kill(workers[place]))
             kills = 0
             async with asyncio.timeout(180):
                 while not await is_done():
