@@ -73,6 +73,10 @@ async def edit_preferences(session: AsyncSession, actor: Actor, data: Preference
     return await _read(session, actor, membership, preference)
 
 
+async def is_muted(session: AsyncSession, actor: Actor, product_id: UUID) -> bool:
+    return await session.get(ProductMute, (actor.user_id, product_id)) is not None
+
+
 async def mute(session: AsyncSession, actor: Actor, product_id: UUID) -> None:
     """Hear nothing about a product any more."""
     product = await products.get_product(session, actor, product_id)

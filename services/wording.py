@@ -167,15 +167,15 @@ def told(
     """The title and the text of a notification."""
     if kind is NotificationKind.LOW_STOCK:
         text = _("Less than {amount} left").format(amount=minimum) if minimum else _("Less left than you want")
-        return _("{name} is running low").format(name=product), text
+        return _("{name}: running low").format(name=product), text
     is_past = kind is NotificationKind.EXPIRED
     text = dated(date_kind, expiry_reason, due_on, is_past=is_past)
     if not is_past:
         title = _("Use {name} today") if kind is NotificationKind.TODAY else _("Use {name} soon")
         return title.format(name=product), text
     if date_kind == DateKind.USE_BY and expiry_reason != ExpiryReason.FROZEN:
-        return _("{name} is past its use-by").format(name=product), f"{text}. {_('Do not eat it any more')}"
-    return _("{name} is past its best").format(name=product), f"{text}. {_('Look, smell, taste')}"
+        return _("{name}: past its use-by").format(name=product), f"{text}. {_('Do not eat it any more')}"
+    return _("{name}: past its best").format(name=product), f"{text}. {_('Look, smell, taste')}"
 
 
 def _past_day(on: date, days: int) -> str:

@@ -11,7 +11,7 @@ from routes.deps import ActorDep, SessionDep
 from routes.forms import Form, bind, bind_edit, bind_filters
 from routes.idempotent import once
 from routes.rendering import Toast, back, done, redirect, render, undo_toast, wants_fragment
-from services import categories, locations, products, stock, units
+from services import categories, locations, preferences, products, stock, units
 from services.core.i18n import _
 from services.core.numbers import plain
 from services.core.pagination import PageRequest
@@ -175,6 +175,7 @@ async def _for_detail(session: AsyncSession, actor: Actor, product_id: UUID) -> 
         "product": product,
         "rows": [stock.Row(lot, lot.quantity) for lot in page.items],
         "place": place.path if place else "",
+        "is_muted": await preferences.is_muted(session, actor, product_id),
         "units": await units.list_choices(session, actor),
         "consume_form": Form(),
         "barcode_form": Form(),

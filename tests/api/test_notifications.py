@@ -54,7 +54,7 @@ async def test_a_notification_says_what_about_what_and_where(client: AsyncClient
     )
     assert (milk["kind"], milk["household"]) == ("expired", {"id": str(HOUSEHOLD), "name": "Home"})
     assert (milk["due_on"], milk["read_at"]) == ("2026-11-21", None)
-    assert milk["title"] == "Milk is past its use-by"
+    assert milk["title"] == "Milk: past its use-by"
     assert milk["text"] == "Use by was 21 Nov 2026. Do not eat it any more"
     assert (items["Bread"]["title"], items["Bread"]["text"]) == ("Use Bread today", "Best before 22 Nov 2026")
     assert items["Eggs"]["title"] == "Use Eggs soon"

@@ -234,7 +234,7 @@ async def test_what_was_frozen_in_time_is_past_its_best_at_worst(session: AsyncS
 
     (found,) = (await notifications.list_notifications(session, alice, ALL, EVERYTHING)).items
     assert (found.kind, found.due_on) == (EXPIRED, in_days(30))
-    assert found.title == "Brass is past its best"
+    assert found.title == "Brass: past its best"
 
 
 async def test_a_snoozed_lot_is_soon_due_when_the_snooze_is_over(session: AsyncSession, alice: Actor) -> None:
