@@ -9,13 +9,14 @@ from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
-from models import Event, LocationKind, Notification, NotificationKind
+from models import ChannelKind, Event, LocationKind, Notification, NotificationKind
 from routes import api, pages
 from routes.api.routers import PREFIX
 from routes.table import list_routes
-from services import categories, feeds, households, products, units
+from services import categories, channels, feeds, households, products, units
 from services.core import clock
 from services.permissions import Actor
+from services.schemas.channels import ChannelCreate
 from services.schemas.households import InvitationCreate
 from services.schemas.products import ConversionCreate
 from services.schemas.words import CategoryCreate, UnitCreate
@@ -69,6 +70,8 @@ DOORS = sorted(
 BULK = {"stock:add_bulk", "products:create_bulk"}
 # What a request needs to be right; ids are filled in.
 BODIES: dict[str, dict[str, str]] = {
+    "channels:add": {"kind": "webhook", "address": "https://hooks.example.com/larder"},
+    "channels:rename": {"label": "Kitchen"},
     "categories:create": {"name": "Kimchi"},
     "categories:edit": {"name": "Kimchi"},
     "households:create": {"name": "Cabin"},
@@ -122,6 +125,8 @@ async def make_one_of_each(session: AsyncSession, actor: Actor) -> dict[str, str
     )
     session.add(notification)
     feed = await feeds.start(session, actor, base_url="http://localhost")
+    channel = await channels.add(session, actor, ChannelCreate(kind=ChannelKind.SERVICE, address="ntfy://topic"))
+    delivery = await channels.test(session, actor, channel.id)
     ids = {
         "household_id": actor.household_id,
         "lot_id": lot.id,
@@ -131,6 +136,8 @@ async def make_one_of_each(session: AsyncSession, actor: Actor) -> dict[str, str
         "category_id": category.id,
         "location_id": await place_of(session, actor, LocationKind.PANTRY),
         "invitation_id": invitation.id,
+        "channel_id": channel.id,
+        "delivery_id": delivery.id,
         "user_id": actor.user_id,
         "session_id": actor.session_id,
         "token": invitation.token,

@@ -24,7 +24,15 @@ NO_IDS = {"token", "code", "unit", "secret"}
 WITH_ID = [door for door in DOORS if door.keys - OF_A_HOUSEHOLD - NO_IDS]
 IN_A_HOUSEHOLD = [door for door in DOORS if door.keys & OF_A_HOUSEHOLD]
 BY_ROLE = [door for door in DOORS if door.name in ROLE_PERMISSIONS[Role.OWNER]]
-OPEN = {"auth:login", "auth:register", "auth:refresh", "feeds:calendar", "invitations:preview"}
+OPEN = {
+    "auth:login",
+    "auth:register",
+    "auth:refresh",
+    "feeds:calendar",
+    "invitations:preview",
+    "links:act",
+    "links:ask",
+}
 # Asked again by the service, about whom it is done to.
 ONESELF = {"members:remove"}
 # An owner stays one, some is in stock, nothing is frozen.
