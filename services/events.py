@@ -43,23 +43,23 @@ async def undo(session: AsyncSession, actor: Actor, event_id: UUID, *, whole_gro
 
 async def find_shared(session: AsyncSession, event_ids: Collection[UUID]) -> dict[UUID, EventRead]:
     """Those of these bookings that there are, of any household: for those who know already who may see them."""
-    rows = await session.execute(_events().where(col(Event.id).in_(event_ids)))
+    rows = await session.execute(_SOME_EVENTS, {"event_ids": list(event_ids)})
     return {event.id: event for event in map(_read, rows)}
 
 
 def _visible_to(actor: Actor) -> sa.Select[Any]:
-    return _events().where(col(Event.household_id) == actor.household_id)
+    return _EVENTS.where(col(Event.household_id) == actor.household_id)
 
 
-def _events() -> sa.Select[Any]:
-    reversal = aliased(Event)
-    undone = sa.exists().where(col(reversal.reverses_id) == col(Event.id)).correlate(Event)
-    return (
-        sa.select(Event, col(Product.name), col(Unit.code), col(Unit.name), col(Unit.plural), col(User.name), undone)
-        .join(Product, col(Product.id) == col(Event.product_id))
-        .join(Unit, col(Unit.id) == col(Product.unit_id))
-        .outerjoin(User, col(User.id) == col(Event.actor_id))
-    )
+_reversal = aliased(Event)
+_undone = sa.exists().where(col(_reversal.reverses_id) == col(Event.id)).correlate(Event)
+_EVENTS = (
+    sa.select(Event, col(Product.name), col(Unit.code), col(Unit.name), col(Unit.plural), col(User.name), _undone)
+    .join(Product, col(Product.id) == col(Event.product_id))
+    .join(Unit, col(Unit.id) == col(Product.unit_id))
+    .outerjoin(User, col(User.id) == col(Event.actor_id))
+)
+_SOME_EVENTS = _EVENTS.where(col(Event.id).in_(sa.bindparam("event_ids", expanding=True)))
 
 
 def _read(row: Any) -> EventRead:

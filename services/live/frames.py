@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -17,7 +17,21 @@ from services.live.audience import Audience, Reader
 from services.schemas.notifications import NotificationRead
 from services.schemas.stock import EventRead
 
+NO_EVENT = UUID(int=0)
+
 encode = msgspec.json.Encoder(decimal_format="string").encode
+
+
+class Word(NamedTuple):
+    """A row of the outbox. Its kind tells which ids it has."""
+
+    id: int
+    kind: LiveKind
+    household_id: Any
+    user_id: Any
+    subject_id: Any
+    data: dict[str, Any]
+    created_at: datetime
 
 
 class Frame(msgspec.Struct, kw_only=True):
@@ -35,15 +49,12 @@ class Frame(msgspec.Struct, kw_only=True):
 
 
 class Told:
-    """One row of the outbox, put into words once for all who read it alike."""
+    """A word, and its text: made once for all who read it alike."""
 
-    def __init__(self, row: Any, say: Callable[[Reader], dict[str, Any]]) -> None:
-        self.id: int = row.id
-        self.kind: LiveKind = row.kind
-        self.household_id: UUID | None = row.household_id
-        self.user_id: UUID | None = row.user_id
-        self.subject_id: UUID | None = row.subject_id
-        self._at: datetime = row.created_at
+    def __init__(self, word: Word, say: Callable[[Reader], dict[str, Any]]) -> None:
+        self.id, self.kind = word.id, word.kind
+        self.household_id, self.user_id, self.subject_id = word.household_id, word.user_id, word.subject_id
+        self._at = word.created_at
         self._say = say
         self._texts: dict[Reader, str] = {}
 
@@ -63,47 +74,47 @@ class Told:
         return text
 
 
-async def read(session: AsyncSession, rows: Sequence[Any]) -> list[Told]:
+async def read(session: AsyncSession, words: Sequence[Word]) -> list[Told]:
     """In their order, by as many queries however many they are. What is not there (any more) is left out."""
     told: dict[int, Told] = {}
     for kind, tell in _TELLERS.items():
-        of_kind = [row for row in rows if row.kind is kind]
+        of_kind = [word for word in words if word.kind is kind]
         if of_kind:
             told |= {each.id: each for each in await tell(session, of_kind)}
-    return [told[row.id] for row in rows if row.id in told]
+    return [told[word.id] for word in words if word.id in told]
 
 
-async def _tell_lots(session: AsyncSession, rows: Sequence[Any]) -> list[Told]:
-    lots = await stock.find_shared(session, {row.subject_id for row in rows})
-    event_ids = {row.id: UUID(row.data["event_id"]) for row in rows if "event_id" in row.data}
+async def _tell_lots(session: AsyncSession, words: Sequence[Word]) -> list[Told]:
+    lots = await stock.find_shared(session, {word.subject_id for word in words})
+    event_ids = {word.id: UUID(word.data["event_id"]) for word in words if "event_id" in word.data}
     bookings = await events.find_shared(session, set(event_ids.values())) if event_ids else {}
     return [
-        Told(row, partial(_lot, lots[row.subject_id], bookings.get(event_ids.get(row.id, row.subject_id))))
-        for row in rows
-        if row.subject_id in lots
+        Told(word, partial(_lot, lots[word.subject_id], bookings.get(event_ids.get(word.id, NO_EVENT))))
+        for word in words
+        if word.subject_id in lots
     ]
 
 
-async def _tell_notifications(session: AsyncSession, rows: Sequence[Any]) -> list[Told]:
-    found = await notifications.find_shared(session, {row.subject_id for row in rows})
-    unread = await notifications.count_unread_of(session, {row.user_id for row in rows})
+async def _tell_notifications(session: AsyncSession, words: Sequence[Word]) -> list[Told]:
+    found = await notifications.find_shared(session, {word.subject_id for word in words})
+    unread = await notifications.count_unread_of(session, {word.user_id for word in words})
     return [
-        Told(row, partial(_notification, found[row.subject_id], unread.get(row.user_id, 0)))
-        for row in rows
-        if row.subject_id in found
+        Told(word, partial(_notification, found[word.subject_id], unread.get(word.user_id, 0)))
+        for word in words
+        if word.subject_id in found
     ]
 
 
-async def _tell_read(session: AsyncSession, rows: Sequence[Any]) -> list[Told]:
-    unread = await notifications.count_unread_of(session, {row.user_id for row in rows})
-    return [Told(row, partial(_plain, {"id": row.subject_id}, unread=unread.get(row.user_id, 0))) for row in rows]
+async def _tell_read(session: AsyncSession, words: Sequence[Word]) -> list[Told]:
+    unread = await notifications.count_unread_of(session, {word.user_id for word in words})
+    return [Told(word, partial(_plain, {"id": word.subject_id}, unread=unread.get(word.user_id, 0))) for word in words]
 
 
-async def _tell_endings(_session: AsyncSession, rows: Sequence[Any]) -> list[Told]:
-    return [Told(row, partial(_plain, {"id": row.subject_id})) for row in rows]
+async def _tell_endings(_session: AsyncSession, words: Sequence[Word]) -> list[Told]:
+    return [Told(word, partial(_plain, {"id": word.subject_id})) for word in words]
 
 
-_TELLERS: Mapping[LiveKind, Callable[[AsyncSession, Sequence[Any]], Awaitable[list[Told]]]] = {
+_TELLERS: Mapping[LiveKind, Callable[[AsyncSession, Sequence[Word]], Awaitable[list[Told]]]] = {
     LiveKind.LOT_CHANGED: _tell_lots,
     LiveKind.NOTIFICATION_CREATED: _tell_notifications,
     LiveKind.NOTIFICATIONS_READ: _tell_read,

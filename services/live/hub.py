@@ -9,18 +9,18 @@ import asyncio
 import sys
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from enum import Enum, auto
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from db import session_scope
+from db import Prepared, session_scope
 from models import LiveKind, Outbox
 from services import outbox
 from services.core import clock
@@ -29,6 +29,7 @@ from services.core.i18n import _
 from services.jobs.loops import forever
 from services.live import audience, frames
 from services.live.audience import Audience
+from services.live.frames import Word
 
 MEMORY = timedelta(hours=24)
 QUEUE = 256
@@ -38,7 +39,8 @@ READ_EVERY = 3.0
 CHECK_EVERY = 5.0
 STALLED_AFTER = 30.0
 
-_COLUMNS = tuple(Outbox.__table__.c)  # type: ignore[attr-defined]
+_WORDS = sa.select(*(getattr(Outbox, name) for name in Word._fields)).order_by(col(Outbox.id))
+_NEW = Prepared(_WORDS.where(col(Outbox.id) > bindparam("after", type_=sa.BigInteger)).limit(BATCH))
 _ENDINGS = (LiveKind.SESSION_REVOKED, LiveKind.MEMBER_REMOVED)
 
 
@@ -147,7 +149,7 @@ class Hub:
         audience = listener.audience
         while after < until:
             async with session_scope(read_only=True) as session:
-                rows = await _rows(session, after, until=until, audience=audience)
+                rows = await _missed(session, audience, after, until)
                 told = await frames.read(session, rows)
             for each in told:
                 await listener.say(each.text_for(audience))
@@ -160,17 +162,17 @@ class Hub:
                     newest = await session.execute(sa.select(sa.func.max(col(Outbox.id))))
                     self._read_until = self._handed_out_until = newest.scalar_one() or 0
                     self._begun.set()
-                rows = await _rows(session, self._handed_out_until)
-                if not rows:
-                    self._handed_out_at = time.monotonic()
-                    return READ_EVERY
-                self._read_until = max(self._read_until, rows[-1].id)
+                rows = [Word(*row) for row in await _NEW.fetch(session, after=self._handed_out_until)]
+                self._read_until = max(self._read_until, rows[-1].id if rows else 0)
                 told = await frames.read(session, [row for row in rows if self._listeners_to(row)])
             for each in told:
                 self._hand(each)
                 self._handed_out_until = each.id
                 await asyncio.sleep(0)
-            self._handed_out_until = rows[-1].id
+            self._handed_out_until = self._read_until
+            self._handed_out_at = time.monotonic()
+            if len(rows) < BATCH:
+                return READ_EVERY
 
     def _hand(self, told: frames.Told) -> None:
         for listener in tuple(self._listeners_to(told)):
@@ -186,7 +188,7 @@ class Hub:
             if told.id > listener.served_until:
                 listener.offer(told.text_for(listener.audience))
 
-    def _listeners_to(self, told: Any) -> Iterable[Listener]:
+    def _listeners_to(self, told: Word | frames.Told) -> Iterable[Listener]:
         if told.user_id is not None:
             return self._of_user.get(told.user_id, ())
         return self._of_household.get(told.household_id, ())
@@ -229,16 +231,16 @@ def _discard(index: dict[UUID, set[Listener]], key: UUID, listener: Listener) ->
         del index[key]
 
 
-async def _rows(
-    session: AsyncSession, after: int, *, until: int = sys.maxsize, audience: Audience | None = None
-) -> Sequence[Any]:
-    """The next rows, for an audience those it may hear again."""
-    statement = sa.select(*_COLUMNS).where(col(Outbox.id) > after, col(Outbox.id) <= until)
-    if audience:
-        mine = col(Outbox.user_id) == audience.user_id
-        of_households = sa.and_(col(Outbox.user_id).is_(None), col(Outbox.household_id).in_(list(audience.households)))
-        statement = statement.where(sa.or_(mine, of_households), col(Outbox.kind).not_in(_ENDINGS))
-    return (await session.execute(statement.order_by(col(Outbox.id)).limit(BATCH))).all()
+async def _missed(session: AsyncSession, audience: Audience, after: int, until: int) -> list[Word]:
+    """The next rows that an audience may hear again."""
+    mine = col(Outbox.user_id) == audience.user_id
+    of_households = sa.and_(col(Outbox.user_id).is_(None), col(Outbox.household_id).in_(list(audience.households)))
+    rows = await session.execute(
+        _WORDS.where(col(Outbox.id) > after, col(Outbox.id) <= until)
+        .where(sa.or_(mine, of_households), col(Outbox.kind).not_in(_ENDINGS))
+        .limit(BATCH)
+    )
+    return [Word(*row) for row in rows]
 
 
 async def _is_forgotten(last_id: int, until: int) -> bool:
