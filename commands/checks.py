@@ -61,6 +61,8 @@ def _assets() -> Iterator[str]:
 def _deployment(settings: Settings) -> Iterator[str]:
     if not settings.is_production:
         yield "LARDER_ENVIRONMENT is not production."
+    if not settings.is_sqlite and not settings.has_shared_bus:
+        yield "LARDER_BUS_URL is memory://: what one process does shows late in the others. Leave it out."
     if settings.base_url is None:
         yield "LARDER_BASE_URL is not set: links that are sent to people trust the Host header."
     elif settings.base_url.scheme != "https":

@@ -30,6 +30,7 @@ from services.jobs.loops import forever
 from services.live import audience, frames
 from services.live.audience import Audience
 from services.live.frames import Word
+from services.metrics import SOCKETS
 
 MEMORY = timedelta(hours=24)
 QUEUE = 256
@@ -92,6 +93,9 @@ class Hub:
         """Whether nobody here hears anything any more."""
         return bool(self._tasks) and time.monotonic() - self._handed_out_at > STALLED_AFTER
 
+    def listeners_of(self, user_id: UUID) -> tuple[Listener, ...]:
+        return tuple(self._of_user.get(user_id, ()))
+
     def __len__(self) -> int:
         return sum(map(len, self._of_user.values()))
 
@@ -126,7 +130,8 @@ class Hub:
         listener = Listener(found[session_id], self._read_until)
         self._add(listener)
         try:
-            yield listener
+            with SOCKETS.track_inprogress():
+                yield listener
         finally:
             self._remove(listener)
 
