@@ -14,6 +14,7 @@ from services.core.i18n import _
 _VIEWER = frozenset(
     {
         "categories:list",
+        "channels:add",
         "events:list",
         "feeds:end",
         "feeds:start",
