@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from db import session_scope
 from models import Category, Unit
 from routes.rendering import DIST
 from services import health
+from services.jobs import procrastinate_queue
 from settings import Registration, Settings, get_settings
 
 
@@ -20,7 +22,7 @@ def check(
 ) -> None:
     """Look for what is wrong with the settings, the database and the assets. Exits with 1 when something is."""
     settings = get_settings()
-    problems = [*_unknown_settings(), *run(_database()), *_assets()]
+    problems = [*_unknown_settings(), *run(_database(settings, deploy=deploy)), *_assets()]
     if deploy:
         problems += _deployment(settings)
     for problem in problems:
@@ -37,7 +39,7 @@ def _unknown_settings() -> Iterator[str]:
             yield f"{name} is set, but there is no such setting."
 
 
-async def _database() -> list[str]:
+async def _database(settings: Settings, *, deploy: bool) -> list[str]:
     parts = await health.check()
     if parts["database"] != "ok":
         return ["The database does not answer."]
@@ -50,7 +52,13 @@ async def _database() -> list[str]:
                 for table in (Unit, Category)
             ]
         )
-    return [] if has_words else ["Units and categories are missing: run `python oppman.py seed`."]
+        has_worker = not (deploy and settings.has_task_workers) or await procrastinate_queue.is_worked_on(
+            session, lease=timedelta(seconds=settings.task_lease)
+        )
+    return [
+        *([] if has_words else ["Units and categories are missing: run `python oppman.py seed`."]),
+        *([] if has_worker else ["No worker does the tasks: start `python oppman.py worker`."]),
+    ]
 
 
 def _assets() -> Iterator[str]:

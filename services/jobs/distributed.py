@@ -18,7 +18,7 @@ from db import session_scope
 from services.core import clock
 from services.core.tasks import registered
 from services.jobs import procrastinate_queue, registry, runs, schedules  # noqa: F401  (registry: its tasks)
-from services.jobs.loops import POLL, forever
+from services.jobs.loops import POLL, end, forever
 from settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -69,9 +69,7 @@ class DistributedEngine:
             try:
                 yield
             finally:
-                for loop in loops:
-                    loop.cancel()
-                await asyncio.gather(*loops, return_exceptions=True)
+                await end(*loops)
 
     async def _work(self) -> float:
         """A worker, until it is cancelled or its connections break; how many seconds later to begin anew."""

@@ -13,7 +13,7 @@ from db import session_scope
 from models import Job
 from services.core import clock
 from services.jobs import own_queue, registry, runs, schedules  # noqa: F401  (registry: its tasks)
-from services.jobs.loops import DATABASE_AWAY, POLL, forever
+from services.jobs.loops import DATABASE_AWAY, POLL, end, forever
 from settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -39,9 +39,9 @@ class EmbeddedEngine:
             yield
         finally:
             own_queue.unlisten(self._wake.set)
-            await _end(work, schedule)
+            await end(work, schedule)
             await self._settle()
-            await _end(heartbeat)
+            await end(heartbeat)
 
     async def _work(self) -> float:
         """Begin what is due while there is room; how many seconds the next job is away."""
@@ -95,10 +95,4 @@ class EmbeddedEngine:
         running = [task for _job, task in self._running.values()]
         if running:
             _done, cut_off = await asyncio.wait(running, timeout=self._grace)
-            await _end(*cut_off)
-
-
-async def _end(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*cut_off)

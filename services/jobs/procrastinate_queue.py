@@ -4,7 +4,7 @@ Without procrastinate itself, which web processes need not load. Its schema is t
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -42,6 +42,13 @@ class _JobEvent(_Theirs):
     id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
     job_id: Mapped[int] = mapped_column(sa.BigInteger)
     at: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True))
+
+
+class _Worker(_Theirs):
+    __tablename__ = "procrastinate_workers"
+
+    id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    last_heartbeat: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True))
 
 
 async def put(
@@ -88,6 +95,12 @@ async def rescue(session: AsyncSession) -> int:
         .execution_options(synchronize_session=False)
     )
     return len(rescued.all())
+
+
+async def is_worked_on(session: AsyncSession, *, lease: timedelta) -> bool:
+    """Whether a worker has shown itself lately."""
+    lives = _Worker.last_heartbeat > sa.func.now() - lease
+    return bool(await session.scalar(sa.select(sa.exists().where(lives))))
 
 
 async def retry(session: AsyncSession, job_id: int) -> None:

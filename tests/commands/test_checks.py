@@ -12,6 +12,7 @@ IN_PRODUCTION = {
     "LARDER_ENVIRONMENT": "production",
     "LARDER_BASE_URL": "https://larder.example",
     "LARDER_REGISTRATION": "invite",
+    "LARDER_TASKS": "embedded",
 }
 
 

@@ -12,7 +12,7 @@ from services import jobs
 from services.core import clock
 from services.jobs import own_queue, procrastinate_queue, runs, schedules
 from tests.jobs.conftest import EVERYWHERE, Embedded, Rig, effects, history
-from tests.jobs.tasks import SECRET
+from tests.jobs.tasks import SECRET, is_noted
 
 pytestmark = EVERYWHERE
 
@@ -161,6 +161,16 @@ async def test_a_job_that_kills_its_workers_is_given_up(rig: Rig) -> None:
     assert await effects() == []
     assert len(await rig.dead()) == 1
     assert [error for *_run, error in await history()] == ["Its worker died each time."]
+
+
+async def test_the_history_tells_what_was_cut_off(rig: Rig) -> None:
+    run = asyncio.create_task(runs.perform("hold", {"name": "milk"}))
+    while not await is_noted("milk began"):
+        await asyncio.sleep(0)
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+
+    assert await history() == [("hold", 1, "", "It was cut off: its worker had to stop.")]
 
 
 async def test_a_slot_is_one_job_however_many_tick(rig: Rig) -> None:

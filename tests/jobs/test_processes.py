@@ -135,7 +135,6 @@ async def test_a_process_that_is_stopped_gives_back_what_does_not_finish(rig: Ri
         await asyncio.to_thread(process.wait, processes.PATIENCE)
 
     assert [waiting.attempts for waiting in await rig.waiting() if waiting.task == "hold"] == [1]
-    assert await history("hold") == [("hold", 1, "", "It was cut off: its worker had to stop.")]
 
 
 async def test_three_processes_make_one_job_of_a_slot(rig: Rig) -> None:
