@@ -4,6 +4,7 @@ SQLite has one writing connection and many reading ones (WAL); PostgreSQL has on
 without a transaction of its own and, on SQLite, cannot write at all.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -233,7 +234,13 @@ def _postgresql_engine(settings: Settings) -> AsyncEngine:
     def _begin(connection: sa.Connection) -> None:
         # SQLAlchemy begins with its own first statement; a `Prepared` one may come before that.
         adapted: Any = connection.connection.dbapi_connection
-        adapted.await_(adapted._start_transaction())  # noqa: SLF001  (there is no public way)
+        try:
+            adapted.await_(adapted._start_transaction())  # noqa: SLF001  (there is no public way)
+        except asyncio.CancelledError:
+            # The server may have begun. Whoever had this connection next would write in vain: their commit would only
+            # end a savepoint of this transaction.
+            connection.invalidate()
+            raise
 
     _record_statements(engine)
     return engine
