@@ -1,7 +1,9 @@
 """runserver."""
 
+import os
 import signal
 import sys
+import tempfile
 from typing import Annotated
 
 import typer
@@ -26,6 +28,9 @@ def runserver(
     if workers > 1 and not settings.has_shared_bus:
         fail("LARDER_BUS_URL is memory://, which reaches one process only. Leave it out, or name a Redis.")
         raise typer.Exit(1)
+    if workers > 1 and settings.metrics_token.get_secret_value():
+        # Where the processes count together; Prometheus' client looks for it when it is imported.
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="larder-metrics-"))
     shown = "localhost" if host in {"127.0.0.1", "::1"} else host
     typer.echo(f"Larder is at http://{shown}:{port}/ (Ctrl+C stops it)")
     # uvicorn stops in good order, and then raises the signal again.

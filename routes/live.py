@@ -22,6 +22,7 @@ from services.core.errors import AppError, NotFound, NotSignedIn
 from services.core.i18n import _
 from services.jobs.loops import DATABASE_AWAY
 from services.live import Ending, Hub, Listener
+from services.metrics import SOCKETS
 from services.permissions import Account
 from services.schemas.accounts import TicketRead
 
@@ -82,7 +83,7 @@ async def issue_ticket(session: SessionDep, account: AccountDep) -> TicketRead:
 @router.websocket("/ws", name="live:socket")
 async def live_socket(websocket: WebSocket, account: SocketAccountDep) -> None:
     hub: Hub = websocket.app.state.hub
-    with suppress(WebSocketDisconnect):
+    with suppress(WebSocketDisconnect), SOCKETS.track_inprogress():
         try:
             async with hub.listening(account.session_id) as listener:
                 await websocket.accept()

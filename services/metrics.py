@@ -1,10 +1,12 @@
 """What Prometheus reads: counted as it happens in each process, and asked of the database when it is read."""
 
 import os
+from collections.abc import Iterable
 from datetime import timedelta
 
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -25,13 +27,22 @@ SOCKETS = Gauge("larder_sockets", "Sockets that are open.", multiprocess_mode="l
 PUNCTUAL = timedelta(minutes=5)
 
 
+class Found:
+    """Numbers that were just asked for. Gauges would be kept beside those of other processes."""
+
+    def __init__(self, *families: GaugeMetricFamily) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        return self._families
+
+
 async def read(session: AsyncSession) -> bytes:
     """All of it, in the text format."""
-    registry = CollectorRegistry()
-    deliveries = Gauge(
-        "larder_deliveries", "Messages that are waiting or were given up.", ("status",), registry=registry
+    deliveries = GaugeMetricFamily(
+        "larder_deliveries", "Messages that are waiting or were given up.", labels=["status"]
     )
-    late = Gauge("larder_households_late", "Households that should have been swept by now.", registry=registry)
+    late = GaugeMetricFamily("larder_households_late", "Households that should have been swept by now.")
 
     counted = await session.execute(
         sa.select(col(Delivery.status), sa.func.count())
@@ -40,11 +51,14 @@ async def read(session: AsyncSession) -> bytes:
     )
     found = dict(counted.tuples().all())
     for status in (DeliveryStatus.PENDING, DeliveryStatus.DEAD):
-        deliveries.labels(status.value).set(found.get(status, 0))
+        deliveries.add_metric([status.value], found.get(status, 0))
     overdue = (
         select(sa.func.count()).select_from(Household).where(col(Household.next_sweep_at) < clock.now() - PUNCTUAL)
     )
-    late.set((await session.scalars(overdue)).one())
+    late.add_metric([], (await session.scalars(overdue)).one())
+
+    registry = CollectorRegistry()
+    registry.register(Found(deliveries, late))
     return _of_processes() + generate_latest(registry)
 
 
