@@ -38,13 +38,6 @@ async def list_notifications(
     return replace(found, items=[_read(row) for row in found.items])
 
 
-async def find(session: AsyncSession, user_id: UUID, ids: Sequence[UUID]) -> list[NotificationRead]:
-    """Those of these that one may still see, in the language of the moment; the first due come first."""
-    statement = _visible_to(user_id).where(col(Notification.id).in_(ids))
-    rows = await session.execute(statement.order_by(col(Notification.due_on), col(Notification.id)))
-    return [_read(row) for row in rows]
-
-
 async def find_shared(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Callable[[], NotificationRead]]:
     """Those of these, of any user, that show in the app: to be read in the language of the moment of each."""
     rows = await session.execute(_notifications().where(col(Notification.id).in_(ids), col(Notification.in_app)))

@@ -8,7 +8,8 @@ from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import db
-from services import categories, households, locations, products, units
+from models import Notification, NotificationKind
+from services import categories, households, locations, preferences, products, units
 from services.permissions import Actor
 from services.schemas.households import HouseholdCreate, InvitationCreate
 from services.schemas.products import BarcodeCreate
@@ -45,7 +46,18 @@ async def fill(session: AsyncSession, actor: Actor, numbers: range) -> None:
     for number in numbers:
         product = await make_product(session, actor, name=f"Thing {number}", unit="piece")
         await products.add_barcode(session, actor, product.id, BarcodeCreate(code=f"code-{number}"))
-        await make_lot(session, actor, product=product, expires_on=TODAY, price="2")
+        lot = await make_lot(session, actor, product=product, expires_on=TODAY, price="2")
+        session.add(
+            Notification(
+                user_id=actor.user_id,
+                household_id=actor.household_id,
+                kind=NotificationKind.TODAY,
+                product_id=product.id,
+                lot_id=lot.id,
+                due_on=TODAY,
+            )
+        )
+        await preferences.mute(session, actor, product.id)
         await locations.create_location(session, actor, LocationCreate(name=f"Shelf {number}"))
         await units.create_unit(session, actor, UnitCreate(code=f"u{number}", name=f"unit {number}"))
         await categories.create_category(session, actor, CategoryCreate(name=f"Food {number}"))
