@@ -171,6 +171,16 @@ def run_after_commit(session: AsyncSession) -> None:
         work()
 
 
+def is_postgresql(session: AsyncSession) -> bool:
+    return session.get_bind().dialect.name == "postgresql"
+
+
+async def take_turns(session: AsyncSession, lock: int) -> None:
+    """Of all transactions that ask for the same `lock`, one at a time goes on from here to its end."""
+    if is_postgresql(session):  # SQLite has one writer anyway
+        await session.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+
+
 def _sqlite_engine(settings: Settings, *, pool_size: int, read_only: bool = False) -> AsyncEngine:
     engine = create_async_engine(
         settings.url,
@@ -431,7 +441,7 @@ def session_scope(*, read_only: bool = False) -> Any:
 
 def insert_new(session: AsyncSession, table: type[SQLModel]) -> Any:
     """An INSERT that leaves out what a unique constraint refuses."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    dialect = postgresql if is_postgresql(session) else sqlite
     return dialect.insert(table.__table__).on_conflict_do_nothing()  # type: ignore[attr-defined]
 
 

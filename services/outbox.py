@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import after_commit, before_commit
+from db import after_commit, before_commit, is_postgresql, take_turns
 from models import LiveKind, Outbox
 from services.core import bus, clock
 
@@ -52,23 +52,18 @@ def announce(session: AsyncSession) -> None:
 
 async def lock(session: AsyncSession) -> None:
     """Let nobody else give ids until the commit: for those who write many rows by a statement of their own."""
-    if _is_postgresql(session):
-        await session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    await take_turns(session, LOCK)
 
 
 async def _write(session: AsyncSession) -> None:
     waiting = list(session.info.pop("outbox", {}).values())
     if not waiting:
         return
-    if _is_postgresql(session):
+    if is_postgresql(session):
         await session.execute(_LOCK_AND_INSERT, {"rows": msgspec.json.encode(waiting).decode()})
     else:
         # Whoever writes on SQLite holds its one lock already.
         await session.execute(sa.insert(Outbox.__table__), waiting)  # type: ignore[attr-defined]
-
-
-def _is_postgresql(session: AsyncSession) -> bool:
-    return session.get_bind().dialect.name == "postgresql"
 
 
 # One statement, for it stands on the way of every booking. A row gets its id when it comes out of the join, so after

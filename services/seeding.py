@@ -12,17 +12,20 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from db import take_turns
 from models import Category, DateKind, Unit, UnitKind
 from services.categories import keywords_of
 from services.core.text import fold
 
+LOCK = 0x1A4DE6
 FOLDER = Path(__file__).parent / "seeds"
 DAYS = ("pantry_days", "fridge_days", "freezer_days", "opened_days", "thawed_days", "soon_days")
 YES_OR_NO = {"yes": True, "no": False, "": None}
 
 
 async def seed_words(session: AsyncSession) -> dict[str, int]:
-    """Answers how many rows are new or changed, by noun."""
+    """Answers how many rows are new or changed, by noun. Several processes that start at once take turns."""
+    await take_turns(session, LOCK)
     return {"units": await _seed_units(session), "categories": await _seed_categories(session)}
 
 

@@ -10,13 +10,13 @@ import pytest_asyncio
 from alembic import command
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
-from sqlmodel import col, select
+from sqlmodel import col, delete, select
 
 import settings as settings_module
 from commands.migrations import alembic_config
 from db import get_database, session_scope, use_database
 from main import create_app
-from models import Delivery, Event, EventKind, LiveKind, Notification, Outbox
+from models import Category, Delivery, Event, EventKind, LiveKind, Notification, Outbox
 from services import seeding, sweep
 from tests.conftest import TODAY
 from tests.factories import assert_ledger_holds
@@ -82,6 +82,19 @@ async def uses_of(lot_id: UUID) -> int:
     async with session_scope(read_only=True) as session:
         uses = select(Event.id).where(col(Event.lot_id) == lot_id, col(Event.kind) == EventKind.CONSUME)
         return len((await session.scalars(uses)).all())
+
+
+async def test_processes_that_seed_at_once_take_turns(app: FastAPI) -> None:
+    async def seed() -> dict[str, int]:
+        async with session_scope() as session:
+            return await seeding.seed_words(session)
+
+    async with session_scope() as session:
+        await session.execute(delete(Category).where(col(Category.code) == "dairy.milk"))
+
+    changed = await asyncio.gather(*(seed() for _ in range(5)))
+
+    assert sorted(counts["categories"] for counts in changed) == [0, 0, 0, 0, 1]
 
 
 async def test_fifty_who_use_one_lot_at_once_never_get_more_than_there_is(client: AsyncClient) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select, update
 
-from db import after_commit
+from db import after_commit, is_postgresql
 from models import Job, JobStatus
 from services.core import clock
 from services.core.ids import new_id
@@ -45,7 +45,7 @@ async def put(
     dedupe_key: str | None = None,
 ) -> None:
     now = clock.now()
-    insert = (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(Job)
+    insert = (postgresql if is_postgresql(session) else sqlite).insert(Job)
     earlier = sa.case((insert.excluded.run_at < col(Job.run_at), insert.excluded.run_at), else_=col(Job.run_at))
     await session.execute(
         insert.values(

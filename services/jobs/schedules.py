@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from db import session_scope
+from db import is_postgresql, session_scope
 from models import Schedule
 from services import jobs
 from services.core import clock
@@ -49,7 +49,7 @@ def _last_slot(cron: str, now: datetime) -> datetime:
 
 
 async def _claim(session: AsyncSession, name: str, slot: datetime, now: datetime) -> bool:
-    insert = (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(Schedule)
+    insert = (postgresql if is_postgresql(session) else sqlite).insert(Schedule)
     claimed = await session.execute(
         insert.values(task=name, slot_at=slot)
         .on_conflict_do_update(
