@@ -3,6 +3,7 @@ told twice."""
 
 import asyncio
 import random
+import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
@@ -112,6 +113,11 @@ async def url() -> AsyncIterator[str]:
         await drop_database(server, url)
 
 
+def kill_all(workers: list[subprocess.Popen[bytes]]) -> None:
+    for worker in workers:
+        processes.kill(worker)
+
+
 async def test_workers_that_are_killed_tell_everything_once(url: str) -> None:
     postbox = Postbox()
     smtp = Controller(postbox, hostname="127.0.0.1", port=processes.free_port())
@@ -139,8 +145,7 @@ async def test_workers_that_are_killed_tell_everything_once(url: str) -> None:
             for _ in range(HTTP_PROCESSES):
                 stack.enter_context(processes.serving(env=env))
             workers = [processes.start("worker", env=env) for _ in range(WORKERS)]
-            for place in range(WORKERS):
-                stack.callback(lambda place=place: processes.kill(workers[place]))
+            stack.callback(kill_all, workers)
             kills = 0
             async with asyncio.timeout(180):
                 while not await is_done():
