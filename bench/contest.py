@@ -85,7 +85,7 @@ class Line:
     @property
     def app_consume(self) -> list[bytes]:
         world = self.database.world
-        paths = [f"/api/v1/households/{world['household']}/lots/{lot}/consume" for lot in world["lots"]]
+        paths = [f"/api/v1/households/{world['busy_household']}/lots/{lot}/consume" for lot in world["busy_lots"]]
         return [request("POST", path, headers=self._bearer, body=A_LITTLE) for path in paths]
 
     @property
@@ -99,7 +99,7 @@ class Line:
 
     @property
     def floor_consume(self) -> list[bytes]:
-        return [request("POST", f"/lots/{lot}/consume", body=A_LITTLE) for lot in self.database.world["lots"]]
+        return [request("POST", f"/lots/{lot}/consume", body=A_LITTLE) for lot in self.database.world["busy_lots"]]
 
     @property
     def django_list(self) -> bytes:
