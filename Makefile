@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ADDRESS ?= 127.0.0.1:8000
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n auto
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -49,7 +49,7 @@ static/dist/manifest.json: $(VENV)/.node package-lock.json static/build.mjs serv
 	@$(BIN)/python oppman.py collectstatic
 	@touch $@
 
-locale/.compiled: $(VENV)/.installed $(shell find locale -name '*.po')
+locale/.compiled: $(VENV)/.installed $(shell find locale -name '*.po' 2>/dev/null)
 	@mkdir -p locale
 	@$(BIN)/python oppman.py compilemessages
 	@touch $@

@@ -190,6 +190,8 @@ def _sqlite_engine(settings: Settings, *, pool_size: int, read_only: bool = Fals
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT,
         pool_reset_on_return=None if read_only else "rollback",
+        # There is no transaction to roll back, and asking for it costs a way to the driver's thread.
+        skip_autocommit_rollback=read_only,
     )
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -23,19 +23,21 @@ A_LITTLE = b'{"quantity": "0.001"}'
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One measurement: answers a second, and milliseconds until one."""
+    """One measurement: answers a second, milliseconds until one, and those that the server computed for one."""
 
     rps: float
     p50: float = 0
     p99: float = 0
+    cpu: float = 0
 
     @classmethod
-    def of(cls, sample: Sample) -> "Figures":
-        return cls(sample.rps, sample.percentile(50) * 1000, sample.percentile(99) * 1000)
+    def of(cls, sample: Sample, cpu_seconds: float = 0) -> "Figures":
+        cpu = cpu_seconds / sample.answers
+        return cls(sample.rps, *(1000 * part for part in (sample.percentile(50), sample.percentile(99), cpu)))
 
     @classmethod
     def median(cls, all_figures: Sequence["Figures"]) -> "Figures":
-        columns = zip(*((f.rps, f.p50, f.p99) for f in all_figures), strict=True)
+        columns = zip(*((f.rps, f.p50, f.p99, f.cpu) for f in all_figures), strict=True)
         return cls(*(statistics.median(column) for column in columns))
 
 
@@ -85,7 +87,7 @@ class Line:
     @property
     def app_consume(self) -> list[bytes]:
         world = self.database.world
-        paths = [f"/api/v1/households/{world['household']}/lots/{lot}/consume" for lot in world["lots"]]
+        paths = [f"/api/v1/households/{world['busy_household']}/lots/{lot}/consume" for lot in world["busy_lots"]]
         return [request("POST", path, headers=self._bearer, body=A_LITTLE) for path in paths]
 
     @property
@@ -99,7 +101,7 @@ class Line:
 
     @property
     def floor_consume(self) -> list[bytes]:
-        return [request("POST", f"/lots/{lot}/consume", body=A_LITTLE) for lot in self.database.world["lots"]]
+        return [request("POST", f"/lots/{lot}/consume", body=A_LITTLE) for lot in self.database.world["busy_lots"]]
 
     @property
     def django_list(self) -> bytes:
@@ -120,7 +122,7 @@ class Line:
 
 def operations(line: Line, stage: Stage) -> list[Operation]:
     """What is done on each database."""
-    app, floors, django = line.app.port, line.floors.port, line.django.port
+    app, floors, django = line.servers
     lists = {
         APP: _loading(app, [line.app_list]),
         DRIVER: _loading(floors, [line.floor_list]),
@@ -220,9 +222,11 @@ async def storm(line: Line, seconds: float) -> Storm:
     return Storm(logins.rps, Figures.of(polls), slowest, failures, before, line.app.memory())
 
 
-def _loading(port: int, requests: Sequence[bytes], *, clients: int = CLIENTS) -> Measure:
+def _loading(server: Server, requests: Sequence[bytes], *, clients: int = CLIENTS) -> Measure:
     async def measure(seconds: float) -> Figures:
-        return Figures.of(await drive(port, requests, seconds=seconds, clients=clients))
+        before = server.cpu_seconds()
+        sample = await drive(server.port, requests, seconds=seconds, clients=clients)
+        return Figures.of(sample, server.cpu_seconds() - before)
 
     return measure
 

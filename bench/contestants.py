@@ -43,11 +43,20 @@ class Server:
     started_in: float
 
     def memory(self) -> float:
-        """What its worker holds resident, in megabytes: gunicorn's is its child, the others work themselves."""
-        pid = str(self.process.pid)
-        worker = Path(f"/proc/{pid}/task/{pid}/children").read_text().split() or [pid]
-        pages = int(Path(f"/proc/{worker[0]}/statm").read_text().split()[1])
+        """What its worker holds resident, in megabytes."""
+        pages = int(Path(f"/proc/{self._worker}/statm").read_text().split()[1])
         return pages * resource.getpagesize() / 1e6
+
+    def cpu_seconds(self) -> float:
+        """What its worker has computed until now, in all its threads."""
+        ticks = Path(f"/proc/{self._worker}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def _worker(self) -> str:
+        """gunicorn's is its child, the others work themselves."""
+        pid = str(self.process.pid)
+        return (Path(f"/proc/{pid}/task/{pid}/children").read_text().split() or [pid])[0]
 
 
 class Stage:

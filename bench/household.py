@@ -41,6 +41,9 @@ async def move_in() -> dict[str, Any]:
         other = await auth.create_user(session, email="n@bench.example", password=PASSWORD, name="Noor Day")
         tokens, actor = await _settle(session, owner.id, "Elm Street 12")
         lots = await _fill(session, actor)
+        # What is consumed lies elsewhere: thousands of bookings a minute are no part of a home page.
+        _tokens, at_work = await _settle(session, owner.id, "Office kitchen")
+        consumed = await _fill_alike(session, at_work, actor, lots)
         for number in range(NEIGHBOURS):
             _tokens, neighbour = await _settle(session, other.id, f"Elm Street {number + 13}")
             await _fill_alike(session, neighbour, actor, lots)
@@ -53,6 +56,8 @@ async def move_in() -> dict[str, Any]:
         "user": str(owner.id),
         "household": str(actor.household_id),
         "lots": [str(lot_id) for lot_id in lots],
+        "busy_household": str(at_work.household_id),
+        "busy_lots": [str(lot_id) for lot_id in consumed],
         "access": tokens.access,
         "cookie": tokens.cookie,
         "email": EMAIL,
@@ -98,7 +103,7 @@ async def _fill(session: AsyncSession, actor: Actor) -> list[UUID]:
     return lots
 
 
-async def _fill_alike(session: AsyncSession, actor: Actor, model: Actor, lot_ids: list[UUID]) -> None:
+async def _fill_alike(session: AsyncSession, actor: Actor, model: Actor, lot_ids: list[UUID]) -> list[UUID]:
     """The same products and lots for another household, past all that adding them one by one would ask."""
     copies = {product.id: new_id() for product in await session.scalars(_of(Product, model))}
     for product in await session.scalars(_of(Product, model)):
@@ -107,6 +112,7 @@ async def _fill_alike(session: AsyncSession, actor: Actor, model: Actor, lot_ids
     await session.flush()  # lots refer to them
     own = {place.name: place.id for place in await session.scalars(_of(Location, actor))}
     places = {place.id: own[place.name] for place in await session.scalars(_of(Location, model))}
+    added = []
     for lot in (await ledger.lock_lots(session, model, lot_ids)).values():
         alike = replace(
             lot,
@@ -116,6 +122,8 @@ async def _fill_alike(session: AsyncSession, actor: Actor, model: Actor, lot_ids
             location_id=places[lot.location_id],
         )
         await ledger.add(session, actor, alike)
+        added.append(alike.id)
+    return added
 
 
 def _of(table: Any, actor: Actor) -> Any:

@@ -1,4 +1,4 @@
-"""What only shows from within the app: statements per request, and what the layers over the driver cost.
+"""What only shows from within the app: statements per request, and what its layers cost.
 
 `python -m bench.inside` reads the household's JSON from its input and prints JSON.
 """
@@ -17,6 +17,7 @@ from httpx import ASGITransport, AsyncClient
 from auth import COOKIE
 from db import get_database, session_scope, statements
 from main import create_app
+from routes import rendering
 from services.core import clock
 from services.stock import queries
 
@@ -24,11 +25,13 @@ REPEATS = 60
 
 
 async def look(world: dict[str, Any]) -> dict[str, Any]:
-    found = {
-        "version": await version(),
-        "statements": await count_statements(world),
-        "microseconds": await time_layers(world),
-    }
+    async with AsyncClient(transport=ASGITransport(create_app()), base_url="http://127.0.0.1") as client:
+        found = {
+            "version": await version(),
+            "statements": await count_statements(client, world),
+            "rows": await time_rows(world),
+            "page": await time_page(client, world),
+        }
     await get_database().dispose()
     return found
 
@@ -39,7 +42,7 @@ async def version() -> str:
         return ".".join(str(part) for part in connection.dialect.server_version_info or ())
 
 
-async def count_statements(world: dict[str, Any]) -> dict[str, int]:
+async def count_statements(client: AsyncClient, world: dict[str, Any]) -> dict[str, int]:
     """How many statements each hot path sends; BEGIN and COMMIT are not counted."""
     household = f"/api/v1/households/{world['household']}"
     lot = f"{household}/lots/{world['lots'][0]}"
@@ -53,18 +56,31 @@ async def count_statements(world: dict[str, Any]) -> dict[str, int]:
         "Health": ("GET", "/healthz", {}, None),
     }
     counts = {}
-    async with AsyncClient(transport=ASGITransport(create_app()), base_url="http://127.0.0.1") as client:
-        for title, (method, path, headers, body) in paths.items():
-            recorded: list[str] = []
-            statements.set(recorded)
-            response = await client.request(method, path, headers=headers, json=body)
-            response.raise_for_status()
-            counts[title] = len(recorded)
+    for title, (method, path, headers, body) in paths.items():
+        recorded: list[str] = []
+        statements.set(recorded)
+        response = await client.request(method, path, headers=headers, json=body)
+        response.raise_for_status()
+        counts[title] = len(recorded)
     statements.set(None)
     return counts
 
 
-async def time_layers(world: dict[str, Any]) -> dict[str, float]:
+async def time_page(client: AsyncClient, world: dict[str, Any]) -> dict[str, float]:
+    """Medians for the home page, in microseconds: with its lines drawn before, and with none of them."""
+    headers = {"Cookie": f"{COOKIE}={world['cookie']}", "Accept-Encoding": "identity"}
+
+    async def known() -> None:
+        await client.get("/", headers=headers)
+
+    async def new() -> None:
+        rendering._drawn_lot_line.cache_clear()  # noqa: SLF001
+        await client.get("/", headers=headers)
+
+    return await _medians({"all lines new": new, "all lines as before": known})
+
+
+async def time_rows(world: dict[str, Any]) -> dict[str, float]:
     """Medians for fetching the rows of the list, in microseconds: by the driver, `db.Prepared`, and SQLAlchemy."""
     prepared = queries.list_statement(queries.Shape())
     statement = prepared._statement  # noqa: SLF001  (the same one, taken the long way)

@@ -24,6 +24,7 @@ class Sample:
     """What came back under load, from the end of the warm-up to the last answer. Times in seconds."""
 
     seconds: float = 0.0
+    answers: int = 0  # those of the warm-up too
     latencies: list[float] = field(default_factory=list)
     longest_gap: float = 0.0
     failures: Counter[str] = field(default_factory=Counter)
@@ -102,6 +103,7 @@ class _Run:
         return now >= self.begun + self.seconds
 
     def answered(self, asked_at: float, now: float) -> None:
+        self.sample.answers += 1
         if now >= self.begun:
             self.sample.latencies.append(now - asked_at)
             self.sample.longest_gap = max(self.sample.longest_gap, now - self.last)

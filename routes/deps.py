@@ -67,7 +67,7 @@ AccountDep = Annotated[Account, Depends(_account)]
 ActorDep = Annotated[Actor, Depends(_actor)]
 
 
-def _page(
+async def _page(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows a page.")] = DEFAULT_LIMIT,
     after: Annotated[str | None, Query(max_length=500, description="`next` of the page before.")] = None,
     total: Annotated[bool, Query(description="Also count all rows.")] = False,
@@ -78,12 +78,12 @@ def _page(
 PageDep = Annotated[PageRequest, Depends(_page)]
 
 
-def household_in_path(household_id: UUID) -> UUID:
+async def household_in_path(household_id: UUID) -> UUID:
     """For the documentation of API routes; `current_actor` reads it from the path itself."""
     return household_id
 
 
-def show_security(
+async def show_security(
     _bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(auth.bearer)],
     _cookie: Annotated[str | None, Depends(auth.session_cookie.scheme)],
 ) -> None:

@@ -16,7 +16,7 @@ from jinja2_fragments import render_block
 
 import auth
 from models import Theme
-from services import wording
+from services import stock, wording
 from services.core import i18n, ids
 from services.permissions import Account, Actor
 from settings import ROOT, get_settings
@@ -157,12 +157,25 @@ def environment() -> Environment:
         label=wording.label,
         booked=wording.booked,
         sprite=static_url("icons.svg"),
+        lot_line=_lot_line,
         new_id=ids.new_id,
     )
     # A block rendered alone does not see imports at the top of its file, so macros are globals.
     for name in ("ui", "forms", "lots", "actions", "journal"):
         env.globals[name] = env.get_template(f"macros/{name}.html").module
     return env
+
+
+def _lot_line(row: stock.Row, can_act: bool, pane: str = "") -> str:
+    return _drawn_lot_line(i18n.current_locale(), row, can_act, pane)
+
+
+# Whatever is booked, lists are drawn anew, and all their lines but one are what they were.
+@lru_cache(maxsize=2000)
+def _drawn_lot_line(_locale: str, row: stock.Row, can_act: bool, pane: str) -> str:
+    macros: Any = environment().globals["lots"]
+    drawn: str = macros.line(row, can_act, pane)
+    return drawn
 
 
 def _common(request: Request) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 import ast
 import re
 from collections.abc import Iterator
+from inspect import isasyncgenfunction, iscoroutinefunction, isfunction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -211,12 +213,13 @@ def _own_routes(app: FastAPI) -> list[RouteEntry]:
 
 
 def _depends_on(entry: RouteEntry, *calls: object) -> bool:
-    def walk(dependant: object) -> Iterator[object]:
-        for inner in getattr(dependant, "dependencies", ()):
-            yield inner.call
-            yield from walk(inner)
+    return any(call in calls for call in _dependencies(entry.dependant))
 
-    return any(call in calls for call in walk(entry.dependant))
+
+def _dependencies(dependant: Any) -> Iterator[Any]:
+    for inner in getattr(dependant, "dependencies", []):
+        yield inner.call
+        yield from _dependencies(inner)
 
 
 def test_every_route_knows_who_acts_or_is_public_on_purpose(app: FastAPI) -> None:
@@ -253,3 +256,13 @@ def test_every_route_of_a_household_goes_through_its_actor(app: FastAPI) -> None
         if "{household_id}" in entry.path and not _depends_on(entry, deps._actor)
     ]
     assert loose == []
+
+
+def test_no_request_waits_for_a_thread_only_to_be_looked_at(app: FastAPI) -> None:
+    called = {call for entry in _own_routes(app) for call in (entry.endpoint, *_dependencies(entry.dependant))}
+    plain = sorted(
+        f"{call.__qualname__} is a plain function, which FastAPI calls in a thread. Make it `async def`."
+        for call in called
+        if isfunction(call) and not (iscoroutinefunction(call) or isasyncgenfunction(call))
+    )
+    assert plain == []

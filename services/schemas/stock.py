@@ -36,7 +36,7 @@ RawQuantity = Annotated[str, WithJsonSchema({"type": "string", "examples": ["2",
 RawMoney = Annotated[str, WithJsonSchema({"type": "string", "examples": ["2.49"]})]
 
 
-class LotProduct(msgspec.Struct):
+class LotProduct(msgspec.Struct, frozen=True):
     """The product of a lot."""
 
     id: RawId
@@ -48,7 +48,7 @@ class LotProduct(msgspec.Struct):
     icon: str
 
 
-class LotLocation(msgspec.Struct):
+class LotLocation(msgspec.Struct, frozen=True):
     """Where a lot lies."""
 
     id: RawId
@@ -56,7 +56,7 @@ class LotLocation(msgspec.Struct):
     kind: LocationKind
 
 
-class LotRead(msgspec.Struct):
+class LotRead(msgspec.Struct, frozen=True):
     """A lot: bought together, kept together, expiring together. Quantities are in the product's unit."""
 
     id: RawId
