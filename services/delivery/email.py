@@ -102,14 +102,16 @@ def _client(server: MailServer) -> aiosmtplib.SMTP:
         username=server.username or None,
         password=server.password or None,
         use_tls=server.scheme == "smtps",
-        # TLS when it is offered; a password goes over a network in no other way.
-        start_tls=False
-        if server.scheme == "smtps"
-        else True
-        if server.password and not _is_here(server.host)
-        else None,
+        start_tls=_start_tls(server),
         timeout=TIMEOUT,
     )
+
+
+def _start_tls(server: MailServer) -> bool | None:
+    """None: when it is offered. A password goes over a network in no other way."""
+    if server.scheme == "smtps":
+        return False
+    return True if server.password and not _is_here(server.host) else None
 
 
 def _is_here(host: str) -> bool:
