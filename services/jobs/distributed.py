@@ -18,7 +18,7 @@ from db import session_scope
 from services.core import clock
 from services.core.tasks import registered
 from services.jobs import procrastinate_queue, registry, runs, schedules  # noqa: F401  (registry: its tasks)
-from services.jobs.loops import POLL, end, forever
+from services.jobs.loops import POLL, STOP, Loop
 from settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -63,13 +63,12 @@ class DistributedEngine:
     async def at_work(self) -> AsyncIterator[None]:
         """Do jobs while the block lasts; then let those that run finish for a while, and give back the rest."""
         async with self._app.open_async():
-            loops = [
-                asyncio.create_task(forever(work)) for work in (self._work, schedules.tick, self._rescue_from_the_dead)
-            ]
+            worker = Loop(self._work)
+            others = [Loop(schedules.tick), Loop(self._rescue_from_the_dead)]
             try:
                 yield
             finally:
-                await end(*loops)
+                await asyncio.gather(worker.end(within=0), *(loop.end(within=STOP) for loop in others))
 
     async def _work(self) -> float:
         """A worker, until it is cancelled or its connections break; how many seconds later to begin anew."""

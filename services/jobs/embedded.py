@@ -13,7 +13,7 @@ from db import session_scope
 from models import Job
 from services.core import clock
 from services.jobs import own_queue, registry, runs, schedules  # noqa: F401  (registry: its tasks)
-from services.jobs.loops import DATABASE_AWAY, POLL, end, forever
+from services.jobs.loops import DATABASE_AWAY, POLL, STOP, Loop
 from settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -32,16 +32,16 @@ class EmbeddedEngine:
     async def at_work(self) -> AsyncIterator[None]:
         """Do jobs while the block lasts; then let those that run finish for a while, and give back the rest."""
         own_queue.listen(self._wake.set)
-        work = asyncio.create_task(forever(self._work, self._wake))
-        schedule = asyncio.create_task(forever(schedules.tick))
-        heartbeat = asyncio.create_task(forever(self._extend_leases))
+        work = Loop(self._work, self._wake)
+        schedule = Loop(schedules.tick)
+        heartbeat = Loop(self._extend_leases)
         try:
             yield
         finally:
             own_queue.unlisten(self._wake.set)
-            await end(work, schedule)
+            await asyncio.gather(*(loop.end(within=STOP) for loop in (work, schedule)))
             await self._settle()
-            await end(heartbeat)
+            await heartbeat.end(within=STOP)
 
     async def _work(self) -> float:
         """Begin what is due while there is room; how many seconds the next job is away."""
@@ -94,5 +94,7 @@ class EmbeddedEngine:
     async def _settle(self) -> None:
         running = [task for _job, task in self._running.values()]
         if running:
-            _done, cut_off = await asyncio.wait(running, timeout=self._grace)
-            await end(*cut_off)
+            _done, late = await asyncio.wait(running, timeout=self._grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)

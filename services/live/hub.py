@@ -26,7 +26,7 @@ from services import outbox
 from services.core import clock
 from services.core.errors import NotSignedIn
 from services.core.i18n import _
-from services.jobs.loops import forever
+from services.jobs.loops import STOP, Loop
 from services.live import audience, frames
 from services.live.audience import Audience
 from services.live.frames import Word
@@ -86,12 +86,12 @@ class Hub:
         self._begun = asyncio.Event()
         self._read_until = self._handed_out_until = 0
         self._handed_out_at = 0.0
-        self._tasks: list[asyncio.Task[None]] = []
+        self._loops: list[Loop] = []
 
     @property
     def has_stalled(self) -> bool:
         """Whether nobody here hears anything any more."""
-        return bool(self._tasks) and time.monotonic() - self._handed_out_at > STALLED_AFTER
+        return bool(self._loops) and time.monotonic() - self._handed_out_at > STALLED_AFTER
 
     def listeners_of(self, user_id: UUID) -> tuple[Listener, ...]:
         return tuple(self._of_user.get(user_id, ()))
@@ -107,16 +107,11 @@ class Hub:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         self._handed_out_at = time.monotonic()
-        self._tasks = [
-            asyncio.create_task(forever(self._hand_out, self._stirred), name="live"),
-            asyncio.create_task(forever(self._check_now_and_then), name="live check"),
-        ]
+        self._loops = [Loop(self._hand_out, self._stirred), Loop(self._check_now_and_then)]
         try:
             yield
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*(loop.end(within=STOP) for loop in self._loops))
 
     @asynccontextmanager
     async def listening(self, session_id: UUID) -> AsyncIterator[Listener]:

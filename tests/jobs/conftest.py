@@ -26,17 +26,18 @@ from settings import Settings, TaskEngine
 from tests.jobs.tasks import OURS, effect, metadata
 from tests.servers import empty_database, settings_for
 
-EVERYWHERE = pytest.mark.parametrize(
-    ("url", "tasks"),
-    [
-        ("sqlite", TaskEngine.EMBEDDED),
-        ("postgresql", TaskEngine.EMBEDDED),
-        ("postgresql", TaskEngine.DISTRIBUTED),
-    ],
-    indirect=True,
-    scope="module",
-    ids=["embedded-sqlite", "embedded-postgresql", "distributed"],
-)
+SIZES = {
+    "embedded-sqlite": ("sqlite", TaskEngine.EMBEDDED),
+    "embedded-postgresql": ("postgresql", TaskEngine.EMBEDDED),
+    "distributed": ("postgresql", TaskEngine.DISTRIBUTED),
+}
+
+
+def on(*sizes: str) -> pytest.MarkDecorator:
+    """Run on these engines and databases."""
+    return pytest.mark.parametrize(
+        ("url", "tasks"), [SIZES[size] for size in sizes], indirect=True, scope="module", ids=sizes
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -11,10 +11,10 @@ from models import Schedule
 from services import jobs
 from services.core import clock
 from services.jobs import own_queue, procrastinate_queue, runs, schedules
-from tests.jobs.conftest import EVERYWHERE, Embedded, Rig, effects, history
+from tests.jobs.conftest import SIZES, Embedded, Rig, effects, history, on
 from tests.jobs.tasks import SECRET, is_noted
 
-pytestmark = EVERYWHERE
+pytestmark = on(*SIZES)
 
 
 async def test_a_job_is_done_once_and_its_run_is_remembered(rig: Rig) -> None:
@@ -165,7 +165,7 @@ async def test_a_job_that_kills_its_workers_is_given_up(rig: Rig) -> None:
 
 async def test_the_history_tells_what_was_cut_off(rig: Rig) -> None:
     run = asyncio.create_task(runs.perform("hold", {"name": "milk"}))
-    while not await is_noted("milk began"):
+    while not await is_noted("milk began"):  # noqa: ASYNC110  (only the database tells)
         await asyncio.sleep(0)
     run.cancel()
     await asyncio.gather(run, return_exceptions=True)

@@ -13,11 +13,9 @@ from services import jobs
 from services.jobs.runs import WORKER
 from settings import TaskEngine
 from tests import processes
-from tests.jobs.conftest import EVERYWHERE, Rig, effects, history
+from tests.jobs.conftest import SIZES, Rig, effects, history, on
 from tests.jobs.tasks import effect, is_noted, note
 from tests.servers import SECRET
-
-pytestmark = EVERYWHERE
 
 HOST = WORKER.partition(":")[0]
 
@@ -88,6 +86,7 @@ def ended(names: list[str]) -> list[str]:
     return [name for name in names if name.endswith("ended")]
 
 
+@on("embedded-sqlite", "distributed")
 async def test_the_job_of_a_killed_process_is_done_by_another_and_once(rig: Rig) -> None:
     await hold("milk")
     with worker(rig) as first:
@@ -102,6 +101,7 @@ async def test_the_job_of_a_killed_process_is_done_by_another_and_once(rig: Rig)
     assert await rig.dead() == []
 
 
+@on(*SIZES)
 async def test_the_jobs_of_a_killed_process_are_taken_over_by_those_that_live(rig: Rig) -> None:
     names = ("eggs", "milk", "rice")
     await hold(*names)
@@ -116,6 +116,7 @@ async def test_the_jobs_of_a_killed_process_are_taken_over_by_those_that_live(ri
     assert await rig.dead() == []
 
 
+@on("embedded-sqlite", "distributed")
 async def test_a_process_that_is_stopped_lets_its_job_finish(rig: Rig) -> None:
     await hold("milk")
     with worker(rig, grace=processes.PATIENCE) as process:
@@ -127,6 +128,7 @@ async def test_a_process_that_is_stopped_lets_its_job_finish(rig: Rig) -> None:
     assert await history("hold") == [("hold", 1, "held milk", "")]
 
 
+@on("embedded-sqlite", "distributed")
 async def test_a_process_that_is_stopped_gives_back_what_does_not_finish(rig: Rig) -> None:
     await hold("milk")
     with worker(rig, grace=0) as process:
@@ -137,6 +139,7 @@ async def test_a_process_that_is_stopped_gives_back_what_does_not_finish(rig: Ri
     assert [waiting.attempts for waiting in await rig.waiting() if waiting.task == "hold"] == [1]
 
 
+@on(*SIZES)
 async def test_three_processes_make_one_job_of_a_slot(rig: Rig) -> None:
     names = ("eggs", "milk", "rice")
     await hold(*names)
