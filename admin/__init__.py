@@ -35,6 +35,7 @@ def mount_admin(app: FastAPI, settings: Settings) -> Panel:
         templates_dir=str(ROOT / "templates"),
         authentication_backend=SuperusersOnly(settings),
     )
+    admin.templates.env.globals["static_url"] = static_url
     for view in VIEWS:
         admin.add_view(view)
     return admin
