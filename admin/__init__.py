@@ -38,6 +38,7 @@ def mount_admin(app: FastAPI, settings: Settings) -> Panel:
         templates_dir=str(ROOT / "templates"),
         authentication_backend=SuperusersOnly(settings),
     )
+    admin.templates.env.globals["static_url"] = static_url
     for view in VIEWS:
         admin.add_view(view)
     admin.add_view(jobs.QueuedJobAdmin if settings.has_task_workers else jobs.JobAdmin)

@@ -23,5 +23,5 @@ class Panel(Admin):
     @staticmethod
     async def _handle_form_data(request: Request, _obj: Any = None) -> FormData:
         """What was typed: no field here takes a file."""
-        form = await request.form()
-        return FormData([(name, value) for name, value in form.multi_items() if isinstance(value, str)])
+        async with request.form() as form:
+            return FormData([(name, value) for name, value in form.multi_items() if isinstance(value, str)])

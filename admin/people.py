@@ -75,7 +75,7 @@ class MembershipAdmin(View, model=Membership):
 
     async def on_model_change(self, data: dict[str, Any], model: Any, is_created: bool, request: Request) -> None:
         if data["role"] != model.role and Role.OWNER in {data["role"], model.role}:
-            raise ValueError("role: A household has exactly one owner, who hands it over in the app.")
+            raise ValueError("Role: A household has exactly one owner, who hands it over in the app.")
         data["role"] = Role(data["role"])
 
     async def on_model_delete(self, model: Any, request: Request) -> None:

@@ -40,6 +40,12 @@ class View(ModelView):
     page_size = 50
     page_size_options: ClassVar[list[int]] = [25, 50, 100, 200]
 
+    def __init__(self) -> None:
+        super().__init__()
+        # As people write them, where a view says nothing else.
+        names = {name: name.replace("_", " ").capitalize() for name in self._prop_names}
+        self._column_labels = names | self._column_labels
+
     async def on_model_change(self, data: dict[str, Any], model: Any, is_created: bool, request: Request) -> None:
         if self.schema is None:
             return
@@ -48,7 +54,8 @@ class View(ModelView):
         try:
             checked = validate(self.schema, given)
         except InvalidInput as error:
-            raise ValueError("; ".join(f"{field}: {message}" for field, message in error.fields.items())) from error
+            told = (f"{self._column_labels[field]}: {message}" for field, message in error.fields.items())
+            raise ValueError("; ".join(told)) from error
         data.update({name: getattr(checked, name) for name in self.schema.model_fields if name in data})
         await self._check_references(data, model)
 
@@ -61,7 +68,7 @@ class View(ModelView):
                     continue
                 referred = await session.get(relation.mapper.class_, UUID(chosen))
                 if getattr(referred, "household_id", None) not in {None, getattr(model, "household_id", None)}:
-                    raise ValueError(f"{relation.key}: This belongs to another household.")
+                    raise ValueError(f"{self._column_labels[relation.key]}: This belongs to another household.")
 
     async def insert_model(self, request: Request, data: dict[str, Any]) -> Any:
         with _conflicts_told():

@@ -104,7 +104,7 @@ async def _check_parent(parent_id: str | None, category: Category) -> None:
         parent = await session.get_one(Category, UUID(parent_id))
         has_children = await session.scalar(sa.select(sa.exists().where(col(Category.parent_id) == category.id)))
     if parent.parent_id or parent.id == category.id or has_children:
-        raise ValueError("parent: Choose a group: a category that lies in no other.")
+        raise ValueError("Parent: Choose a group: a category that lies in no other.")
 
 
 class UnitForm(Schema):
@@ -171,6 +171,7 @@ class CatalogueItemAdmin(View, model=CatalogueItem):
     name = "Catalogue item"
     icon = "fa-solid fa-barcode"
     category = "Words"
+    column_labels: ClassVar = {"gtin": "GTIN"}
     column_list: ClassVar = ["gtin", "name", "brand", "source"]
     column_searchable_list: ClassVar = ["gtin", "name", "brand"]
     column_sortable_list: ClassVar = ["gtin", "name"]

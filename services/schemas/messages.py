@@ -68,6 +68,9 @@ def validate(schema: type[BaseModel], values: Any) -> Any:
 
 def _message(error: Mapping[str, Any]) -> str:
     kind, context = error["type"], error.get("ctx") or {}
+    if kind in {"too_short", "too_long"} and isinstance(error["input"], str):
+        # What a length beyond a validator's is called, whatever it is the length of.
+        kind = f"string_{kind}"
     if kind in MESSAGES:
         return _(MESSAGES[kind]).format(**context)
     if kind == "value_error":

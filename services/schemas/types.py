@@ -133,16 +133,17 @@ GuessedTimeZone = Annotated[
 Currency = Annotated[str, StringConstraints(min_length=3, max_length=3), AfterValidator(_known_currency)]
 LocaleTag = Annotated[str, StringConstraints(max_length=20), AfterValidator(_known_locale)]
 
+# Bounds come first: those of a validated value would tell their limit as Python writes it.
 Quantity = Annotated[
     Decimal,
-    BeforeValidator(_no_boolean),
     Field(gt=0, le=MAX_QUANTITY, decimal_places=6, examples=["2", "0.5"], description="In the product's unit."),
+    BeforeValidator(_no_boolean),
 ]
 QuantityOrZero = Annotated[
-    Decimal, BeforeValidator(_no_boolean), Field(ge=0, le=MAX_QUANTITY, decimal_places=6, examples=["1.5"])
+    Decimal, Field(ge=0, le=MAX_QUANTITY, decimal_places=6, examples=["1.5"]), BeforeValidator(_no_boolean)
 ]
-Money = Annotated[Decimal, BeforeValidator(_no_boolean), Field(ge=0, le=MAX_MONEY, decimal_places=4, examples=["2.49"])]
-Factor = Annotated[Decimal, BeforeValidator(_no_boolean), Field(gt=0, le=MAX_QUANTITY, decimal_places=12)]
+Money = Annotated[Decimal, Field(ge=0, le=MAX_MONEY, decimal_places=4, examples=["2.49"]), BeforeValidator(_no_boolean)]
+Factor = Annotated[Decimal, Field(gt=0, le=MAX_QUANTITY, decimal_places=12), BeforeValidator(_no_boolean)]
 Days = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=MAX_DAYS)]
 SoonDays = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=365)]
 Version = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=2_000_000_000)]

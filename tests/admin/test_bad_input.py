@@ -1,0 +1,199 @@
+"""What people and machines send by mistake or by intent: the right answer, and never a 500."""
+
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+from httpx import AsyncClient
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models import CatalogueItem, Category, Household, Product, Unit, User
+from tests.admin.conftest import Rows
+from tests.admin.test_views import CATEGORY, EDITABLE, ITEM, TABLES, UNIT, error_of, fill_in, fresh
+from tests.pages import html
+
+NASTY = (
+    "",
+    " ",
+    "\0",
+    "a\0b",
+    "\x1b[31m",
+    "\ud7ff\u202e",
+    "a" * 20_000,
+    "-1",
+    "0",
+    "1e400",
+    "99999999999999999999999999",
+    "0.00000000000000001",
+    "NaN",
+    "Infinity",
+    "None",
+    "__None",
+    "true",
+    "' OR 1=1 --",
+    "<script>alert(1)</script>",
+    "{{ 7 * 7 }}",
+    "../../etc/passwd",
+    "00000000-0000-4000-8000-000000000000",
+    "😀",
+)
+PARTS = 16
+TERMS = ("\0", "a\0b", "a" * 20_000, "%" * 300, "' OR 1=1 --", "<script>", "\u202e😀")
+NO_IDS = ("x", "a%00b", "%27", "a;b", "9" * 3000, "%F0%9F%98%80", str(uuid4()))
+
+
+async def fields_of(panel: AsyncClient, address: str) -> list[str]:
+    form = html.read((await panel.get(address)).text).one("form")
+    return [field.attrs["name"] for field in form.all("input", "select", "textarea") if "name" in field.attrs]
+
+
+@pytest.mark.parametrize("table", EDITABLE)
+async def test_nothing_typed_into_a_form_is_a_failure(table: str, panel: AsyncClient, rows: Rows) -> None:
+    address = f"/admin/{table}/edit/{rows[table]}"
+    form = html.read((await panel.get(address)).text).one("form").values
+
+    for n, field in enumerate(await fields_of(panel, address)):
+        # Each field in turn takes a part of them: all in all take minutes.
+        for value in NASTY[n % PARTS :: PARTS]:
+            answer = await panel.post(address, data={**form, field: value, "save": "Save and continue editing"})
+            assert answer.status_code in {302, 400}, (field, value)
+            assert value[:1] != "<" or value not in answer.text, field
+    assert (await panel.get(address)).status_code == 200
+    assert (await panel.get(f"/admin/{table}/list")).status_code == 200
+
+
+@pytest.mark.parametrize("table", EDITABLE)
+async def test_a_form_without_fields_or_with_files_is_no_failure(table: str, panel: AsyncClient, rows: Rows) -> None:
+    address = f"/admin/{table}/edit/{rows[table]}"
+
+    empty = await panel.post(address)
+    files = await panel.post(address, files={"name": ("a.png", b"\x89PNG\0\xff", "image/png")}, data={"save": "Save"})
+    garbage = await panel.post(
+        address, content=b"\xff\xfe=\0&%%%", headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    broken = await panel.post(address, content=b"--x", headers={"Content-Type": "multipart/form-data; boundary=x"})
+
+    assert {answer.status_code for answer in (empty, files, garbage, broken)} <= {302, 400}
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_ids_that_lead_nowhere_are_not_found(table: str, panel: AsyncClient) -> None:
+    for no_id in NO_IDS:
+        assert (await panel.get(f"/admin/{table}/details/{no_id}")).status_code == 404, no_id
+        for method in ("GET", "POST"):
+            answer = await panel.request(method, f"/admin/{table}/edit/{no_id}")
+            assert answer.status_code in {403, 404}, no_id
+        deleted = await panel.delete(f"/admin/{table}/delete?pks={no_id}")
+        assert deleted.status_code in {403, 404} or "error=" in deleted.text, no_id
+
+
+@pytest.mark.parametrize("table", [*TABLES, "nothing", "../user", "%00"])
+async def test_addresses_that_lead_nowhere_are_not_found(table: str, panel: AsyncClient) -> None:
+    for path in ("nowhere", "export/exe", f"{uuid4()}/name/download/", f"{uuid4()}/hashed_password/preview/"):
+        assert (await panel.get(f"/admin/{table}/{path}")).status_code == 404, path
+    assert (await panel.get(f"/admin/{table}/action/nothing")).status_code == 404
+    for query in ("", "?name=household&term=x", "?name=%00&term=%00"):
+        assert (await panel.get(f"/admin/{table}/ajax/lookup{query}")).status_code in {400, 403, 404}
+    assert (await panel.delete(f"/admin/{table}/delete")).status_code in {400, 404}
+    assert (await panel.post(f"/admin/{table}/list")).status_code in {404, 405}
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_lists_take_any_question(table: str, panel: AsyncClient, rows: Rows) -> None:
+    queries = [
+        *(f"page={page}" for page in ("x", "-1", "9" * 30, "%00")),
+        *(f"pageSize={size}" for size in ("x", "0", "9" * 30)),
+        *(f"search={quote(term)}" for term in TERMS),
+        *(f"sortBy={name}&sort=asc" for name in ("bogus", "hashed_password", "%00", "household")),
+        "sort=sideways&sortBy=name",
+        "error=%3Cscript%3E",
+    ]
+    for query in queries:
+        answer = await panel.get(f"/admin/{table}/list?{query}&pageSize=5", follow_redirects=True)
+        assert answer.status_code in {200, 400}, query
+        assert "<script>" not in answer.text
+
+
+async def test_a_search_takes_signs_as_they_are(panel: AsyncClient) -> None:
+    for term in ("%", "_", "\\"):
+        page = html.read((await panel.get("/admin/user/list", params={"search": term})).text)
+        assert len(page.all("tr")) == 1, term
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "told"),
+    [
+        ("category", {**CATEGORY, "name": "  "}, "Name"),
+        ("category", {**CATEGORY, "name": "x" * 101}, "Field cannot be longer than 100 characters."),
+        ("category", {**CATEGORY, "name": "a\x07b"}, "Name: Control characters are not allowed."),
+        ("category", {**CATEGORY, "fridge_days": "-1"}, "Fridge days: Enter at least 0."),
+        ("category", {**CATEGORY, "fridge_days": "36501"}, "Fridge days: Enter at most 36500."),
+        ("category", {**CATEGORY, "keywords": "x" * 401}, "Keywords: At most 400 characters, please."),
+        ("unit", {**UNIT, "factor": "0"}, "Factor: Enter more than 0."),
+        ("unit", {**UNIT, "factor": "-2"}, "Factor: Enter more than 0."),
+        ("unit", {**UNIT, "factor": "1e-13"}, "Factor: At most 12 decimals, please."),
+        ("unit", {**UNIT, "factor": "NaN"}, "Factor"),
+        ("catalogue-item", {**ITEM, "gtin": "5012345678901"}, "GTIN: A digit of this barcode is wrong"),
+        ("catalogue-item", {**ITEM, "gtin": "12"}, "GTIN: This is not a GTIN"),
+        ("catalogue-item", {**ITEM, "protein": "-1"}, "Protein: Enter at least 0."),
+        ("catalogue-item", {**ITEM, "package_quantity": "1000001"}, "Package quantity: Enter at most 1000000."),
+    ],
+    ids=str,
+)
+async def test_a_wrong_field_is_named_and_what_was_typed_stays(
+    table: str, values: dict[str, str], told: str, panel: AsyncClient
+) -> None:
+    answer = await fill_in(panel, f"/admin/{table}/create", **values)
+
+    assert told in error_of(answer)
+    form = html.read(answer.text).one("form").values
+    for name, value in values.items():
+        assert form[name].strip() == value.strip(), name
+    page = html.read((await panel.get(f"/admin/{table}/list", params={"search": values["name"][:50]})).text)
+    assert values["name"].strip() == "" or len(page.all("tr")) == 1
+
+
+async def test_what_is_there_already_is_told(panel: AsyncClient, rows: Rows, session: AsyncSession) -> None:
+    taken = "There is one like that already"
+
+    assert taken in error_of(await fill_in(panel, "/admin/category/create", **{**CATEGORY, "name": "MOON CHEESE"}))
+    assert taken in error_of(await fill_in(panel, "/admin/unit/create", **{**UNIT, "code": "crate"}))
+    item = await fill_in(panel, "/admin/catalogue-item/create", **{**ITEM, "gtin": "4006381333931"})
+    assert taken in error_of(item)
+    user = await fill_in(panel, f"/admin/user/edit/{rows['user']}", email="ALICE@example.com")
+    assert taken in error_of(user)
+    assert (await fresh(session, User, rows["user"])).email == "bob@example.com"
+
+
+async def test_what_is_chosen_must_be_there(panel: AsyncClient, rows: Rows, session: AsyncSession) -> None:
+    before = (await fresh(session, Product, rows["product"])).category_id
+    for chosen in (str(uuid4()), "x", "\0"):
+        for table, field in (("product", "category"), ("category", "parent"), ("catalogue-item", "package_unit")):
+            answer = await fill_in(panel, f"/admin/{table}/edit/{rows[table]}", **{field: chosen})
+            assert answer.status_code == 400, (table, chosen)
+    assert (await fresh(session, Product, rows["product"])).category_id == before
+    assert (await fresh(session, Category, rows["category"])).parent_id is None
+    assert (await fresh(session, CatalogueItem, rows["catalogue-item"])).package_unit_id is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("time_zone", "Mars/Base"), ("currency", "XXQ"), ("locale", "??"), ("soon_days", "366"), ("name", "")],
+)
+async def test_a_household_stays_sound(
+    field: str, value: str, panel: AsyncClient, rows: Rows, session: AsyncSession
+) -> None:
+    answer = await fill_in(panel, f"/admin/household/edit/{rows['household']}", **{field: value})
+
+    assert answer.status_code == 400
+    assert getattr(await fresh(session, Household, rows["household"]), field) not in {value, 366}
+
+
+async def test_names_in_any_script_survive(panel: AsyncClient, session: AsyncSession, rows: Rows) -> None:
+    name = "納豆 🥢 Ñandú <b>&amp;"
+
+    await fill_in(panel, f"/admin/unit/edit/{rows['unit']}", name=name)
+
+    assert (await fresh(session, Unit, rows["unit"])).name == name
+    assert name in html.read((await panel.get(f"/admin/unit/details/{rows['unit']}")).text).text
+    assert name in (await panel.get("/admin/unit/export/csv")).text
