@@ -119,10 +119,11 @@ class Hub:
         await self._begun.wait()
         async with session_scope(read_only=True) as session:
             found = await audience.load(session, [session_id])
+            newest = await _newest(session)
         if session_id not in found:
             raise NotSignedIn(_("Please sign in."))
-        # What is being read at this moment happened before.
-        listener = Listener(found[session_id], self._read_until)
+        # What is there already happened before, though it may not have been handed out yet.
+        listener = Listener(found[session_id], max(newest, self._read_until))
         self._add(listener)
         try:
             with SOCKETS.track_inprogress():
@@ -159,8 +160,7 @@ class Hub:
         while True:
             async with session_scope(read_only=True) as session:
                 if not self._begun.is_set():
-                    newest = await session.execute(sa.select(sa.func.max(col(Outbox.id))))
-                    self._read_until = self._handed_out_until = newest.scalar_one() or 0
+                    self._read_until = self._handed_out_until = await _newest(session)
                     self._begun.set()
                 rows = [Word(*row) for row in await _NEW.fetch(session, after=self._handed_out_until)]
                 self._read_until = max(self._read_until, rows[-1].id if rows else 0)
@@ -229,6 +229,10 @@ def _discard(index: dict[UUID, set[Listener]], key: UUID, listener: Listener) ->
     index[key].discard(listener)
     if not index[key]:
         del index[key]
+
+
+async def _newest(session: AsyncSession) -> int:
+    return (await session.execute(sa.select(sa.func.max(col(Outbox.id))))).scalar_one() or 0
 
 
 async def _missed(session: AsyncSession, audience: Audience, after: int, until: int) -> list[Word]:
