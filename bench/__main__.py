@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -49,7 +50,7 @@ def main() -> None:
 
 async def hold(stage: Stage, findings: Findings, *, starts: int, crowded: float) -> None:
     """Hold the contest; `starts` is how often each is started, `crowded` how many seconds the crowds stay."""
-    before = _cpu_times()
+    before, findings.load = _cpu_times(), os.getloadavg()[0]
     databases = [_furnished(stage, database, findings) for database in _databases(stage, findings)]
     _say("starts")
     for name, start in ((APP, start_app), (FASTAPI, start_floors), (DJANGO, start_django)):

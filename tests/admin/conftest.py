@@ -8,7 +8,19 @@ from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from models import CatalogueItem, CatalogueSource, Category, Membership, Role, Unit, UnitKind
+from models import (
+    CatalogueItem,
+    CatalogueSource,
+    Category,
+    Channel,
+    ChannelKind,
+    Delivery,
+    JobRun,
+    Membership,
+    Role,
+    Unit,
+    UnitKind,
+)
 from services.permissions import Actor
 from tests.conftest import HOUSEHOLD
 from tests.doors import make_one_of_each
@@ -29,7 +41,12 @@ async def rows(session: AsyncSession, alice: Actor, bob: Actor) -> Rows:
     )
     category = Category(name="Moon cheese", name_key="moon cheese")
     unit = Unit(code="crate", name="crate", plural="crates", kind=UnitKind.COUNT, factor=Decimal(12))
-    session.add_all([item, category, unit])
+    channel = Channel(
+        user_id=bob.user_id, kind=ChannelKind.WEBHOOK, address="https://hook.example/in", address_hash="-", secret="-"
+    )
+    delivery = Delivery(user_id=bob.user_id, channel=ChannelKind.EMAIL, template="test")
+    run = JobRun(task="sweep")
+    session.add_all([item, category, unit, channel, delivery, run])
     made = await make_one_of_each(session, alice)
     membership = await session.scalars(
         select(Membership.id).where(Membership.household_id == HOUSEHOLD, col(Membership.role) == Role.MEMBER)
@@ -45,5 +62,8 @@ async def rows(session: AsyncSession, alice: Actor, bob: Actor) -> Rows:
         "product": made["product_id"],
         "lot": made["lot_id"],
         "event": made["event_id"],
+        "channel": channel.id,
+        "delivery": delivery.id,
+        "job-run": run.id,
     }
     return {name: str(value) for name, value in ids.items()}

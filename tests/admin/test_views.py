@@ -23,7 +23,7 @@ from tests.pages import html
 
 TABLES = tuple(view.identity for view in VIEWS)
 MADE_HERE = ("category", "unit", "catalogue-item")
-READ_ONLY = ("lot", "event")
+READ_ONLY = ("lot", "event", "channel", "delivery", "job-run")
 EDITABLE = tuple(table for table in TABLES if table not in READ_ONLY)
 KEPT = ("user", "product", *READ_ONLY)
 
