@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ADDRESS ?= 127.0.0.1:8000
-PYTEST_ARGS ?= -n auto
+PYTEST_ARGS ?=
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -20,7 +20,7 @@ run: install  ## set up, migrate, and serve at http://localhost:8000
 	@$(BIN)/python oppman.py runserver $(ADDRESS)
 
 test: install-dev  ## set up and run the whole suite but the browser's
-	@$(BIN)/python oppman.py test $(PYTEST_ARGS)
+	@$(BIN)/python oppman.py test $(or $(PYTEST_ARGS),-n auto)
 
 install: $(VENV)/.installed static/dist/manifest.json locale/.compiled  ## make .venv from the lock, build the assets
 
