@@ -91,7 +91,8 @@ def main() -> None:
 def measure(stage: Stage, database: Database) -> None:
     postmaster = asyncio.run(fill())
     print(
-        f"{HOUSEHOLDS * LOTS_EACH:,} lots, {HOUSEHOLDS:,} households of {MEMBERS_EACH}; one worker on a CPU of its own."
+        f"## The sweep\n\n{HOUSEHOLDS * LOTS_EACH:,} lots, {HOUSEHOLDS:,} households of {MEMBERS_EACH}; "
+        f"one worker on a CPU of its own. The aim is {GOAL_SECONDS} s.\n"
     )
     for title in ("All due, with news", "All due, nothing new"):
         before = _cpu_seconds(postmaster)
@@ -100,10 +101,10 @@ def measure(stage: Stage, database: Database) -> None:
         )
         server = _cpu_seconds(postmaster) - before
         print(
-            f"{title}: {found['seconds']:.1f} s (CPU: worker {found['cpu']:.1f} s, PostgreSQL {server:.1f} s), "
+            f"- {title}: {found['seconds']:.1f} s (CPU: worker {found['cpu']:.1f} s, PostgreSQL {server:.1f} s), "
             f"longest transaction {found['longest'] * 1000:.0f} ms; "
             f"by now {found['notification']:,} notifications, {found['outbox']:,} outbox rows, "
-            f"{found['delivery']:,} deliveries; goal {GOAL_SECONDS} s"
+            f"{found['delivery']:,} deliveries."
         )
         asyncio.run(make_all_due())
 
