@@ -7,7 +7,7 @@ import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email import message_from_bytes
 from pathlib import Path
@@ -38,7 +38,6 @@ from models import (
     User,
 )
 from services import seeding
-from services.core import clock
 from tests import processes
 from tests.servers import SECRET, create_database, drop_database, postgresql_server, settings_for
 
@@ -63,12 +62,13 @@ class Postbox:
 
 async def furnish(database: Database) -> None:
     """Households with one member each, who wants the digest at midnight, and lots that are due today."""
-    today = clock.today("UTC")
+    # The processes live by the machine's clock.
+    today = datetime.now(UTC).date()
     async with database.session_scope() as session:
         await seeding.seed_words(session)
         piece = (await session.scalars(select(Unit.id).where(Unit.code == "piece"))).one()
         users = [User(email=f"member{n}@example.com", hashed_password="-", name="Member") for n in range(HOUSEHOLDS)]
-        homes = [Household(name="Home", next_sweep_at=clock.now() - timedelta(days=1)) for _ in users]
+        homes = [Household(name="Home", next_sweep_at=datetime.now(UTC) - timedelta(days=1)) for _ in users]
         session.add_all([*users, *homes])
         await session.flush()
         fridges = [

@@ -2,10 +2,21 @@
 
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 
 from settings import Settings
+
+
+class StandardError:
+    """Standard error as it is at the moment: loggers are kept, and what they write to may have been exchanged."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def configure(settings: Settings) -> None:
@@ -29,6 +40,6 @@ def configure(settings: Settings) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", StandardError())),
         cache_logger_on_first_use=True,
     )

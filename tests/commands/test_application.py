@@ -7,7 +7,9 @@ import pytest
 from commands import application
 from tests.commands.conftest import Oppman, may_answer_late
 
-COMMANDS = [command.callback.__name__ for command in application.registered_commands if command.callback]
+COMMANDS = [
+    command.name or command.callback.__name__ for command in application.registered_commands if command.callback
+]
 ON_THE_DATABASE = (
     ["migrate"],
     ["showmigrations"],

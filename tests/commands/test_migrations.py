@@ -10,6 +10,7 @@ from sqlmodel import SQLModel
 
 from commands import migrations
 from db import session_scope
+from services.health import newest_revision
 from settings import ROOT
 from tests.commands.conftest import Oppman
 
@@ -32,21 +33,32 @@ def _shelves() -> Iterator[None]:
     SQLModel.metadata.remove(table)
 
 
+NEWEST = newest_revision()
+NEXT = f"{int(NEWEST) + 1:04}"
+
+
+def listed(mark: str) -> str:
+    """What `showmigrations` prints when the database has all of them, or none."""
+    paths = sorted((ROOT / "migrations" / "versions").glob("[0-9]*.py"))
+    titles = (path.read_text().removeprefix('"""').partition("\n")[0] for path in paths)
+    return "".join(f"[{mark}] {path.name[:4]} {title}\n" for path, title in zip(paths, titles, strict=True))
+
+
 async def set_revision(revision: str) -> None:
     async with session_scope() as session:
         await session.execute(sa.text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
 
 
 def test_the_way_up_and_back_is_told_and_done_once(empty: Oppman) -> None:
-    assert empty("showmigrations").stdout == "[ ] 0001 first tables\n"
-    assert empty("migrate").stdout == "Migrated from zero to 0001.\n"
-    assert empty("showmigrations").stdout == "[X] 0001 first tables\n"
-    assert empty("migrate").stdout == "Nothing to do: the database is at 0001.\n"
-    assert empty("migrate", "0001").stdout == "Nothing to do: the database is at 0001.\n"
+    assert empty("showmigrations").stdout == listed(" ")
+    assert empty("migrate").stdout == f"Migrated from zero to {NEWEST}.\n"
+    assert empty("showmigrations").stdout == listed("X")
+    assert empty("migrate").stdout == f"Nothing to do: the database is at {NEWEST}.\n"
+    assert empty("migrate", NEWEST).stdout == f"Nothing to do: the database is at {NEWEST}.\n"
     assert empty("makemigrations").stdout == "The models and the migrations agree.\n"
-    assert empty("migrate", "zero").stdout == "Migrated from 0001 to zero.\n"
+    assert empty("migrate", "zero").stdout == f"Migrated from {NEWEST} to zero.\n"
     assert empty("migrate", "zero").stdout == "Nothing to do: the database is at zero.\n"
-    assert empty("showmigrations").stdout == "[ ] 0001 first tables\n"
+    assert empty("showmigrations").stdout == listed(" ")
     assert empty("migrate", "0001").stdout == "Migrated from zero to 0001.\n"
 
 
@@ -56,7 +68,7 @@ def test_an_unknown_revision_is_refused(revision: str, oppman: Oppman) -> None:
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == f"There is no revision {revision}.\n"
-    assert oppman("showmigrations").stdout == "[ ] 0001 first tables\n"
+    assert oppman("showmigrations").stdout == listed(" ")
 
 
 def test_a_database_from_a_newer_version_is_left_alone(empty: Oppman) -> None:
@@ -93,22 +105,22 @@ def test_a_migration_is_written_from_the_models(empty: Oppman, versions: Path) -
     missing = empty("makemigrations", "--check")
     assert missing.exit_code == 1
     assert "The models say more than the migrations do." in missing.stderr
-    assert list(versions.glob("0002*")) == []
+    assert list(versions.glob(f"{NEXT}*")) == []
 
     written = empty("makemigrations", "-m", "add shelves")
-    assert written.stdout == "Wrote migrations/versions/0002_add_shelves.py. Read it before you run it.\n"
-    assert (versions / "0002_add_shelves.py").exists()
-    assert empty("showmigrations").stdout == "[X] 0001 first tables\n[ ] 0002 add shelves\n"
+    assert written.stdout == f"Wrote migrations/versions/{NEXT}_add_shelves.py. Read it before you run it.\n"
+    assert (versions / f"{NEXT}_add_shelves.py").exists()
+    assert empty("showmigrations").stdout == f"{listed('X')}[ ] {NEXT} add shelves\n"
 
     again = empty("makemigrations")
     assert again.exit_code == 1
     assert "Run `python oppman.py migrate` first." in again.stderr
 
-    assert "CREATE TABLE shelf" in empty("sqlmigrate", "0002").stdout
-    assert "DROP TABLE shelf" in empty("sqlmigrate", "0002", "--backwards").stdout
-    assert empty("migrate").stdout == "Migrated from 0001 to 0002.\n"
+    assert "CREATE TABLE shelf" in empty("sqlmigrate", NEXT).stdout
+    assert "DROP TABLE shelf" in empty("sqlmigrate", NEXT, "--backwards").stdout
+    assert empty("migrate").stdout == f"Migrated from {NEWEST} to {NEXT}.\n"
     assert empty("makemigrations", "--check").exit_code == 0
-    assert empty("migrate", "0001").stdout == "Migrated from 0002 to 0001.\n"
+    assert empty("migrate", NEWEST).stdout == f"Migrated from {NEXT} to {NEWEST}.\n"
 
 
 def test_an_empty_migration_can_be_asked_for(oppman: Oppman, versions: Path) -> None:
@@ -117,10 +129,10 @@ def test_an_empty_migration_can_be_asked_for(oppman: Oppman, versions: Path) -> 
     result = oppman("makemigrations", "--empty", "-m", "../../fill by hand")
 
     assert result.exit_code == 0
-    (path,) = versions.glob("0002*")
+    (path,) = versions.glob(f"{NEXT}*")
     assert path.name in result.stdout
     assert "op.create" not in path.read_text()
-    assert oppman("migrate").stdout == "Migrated from 0001 to 0002.\n"
+    assert oppman("migrate").stdout == f"Migrated from {NEWEST} to {NEXT}.\n"
 
 
 def test_a_database_behind_the_migrations_cannot_be_compared(empty: Oppman) -> None:
@@ -145,7 +157,7 @@ def test_the_sql_is_that_of_the_database(oppman: Oppman) -> None:
     assert "VARCHAR(36)" in there
     assert "DROP TABLE household" in back
     assert "DROP TABLE" not in there
-    assert oppman("showmigrations").stdout == "[ ] 0001 first tables\n"
+    assert oppman("showmigrations").stdout == listed(" ")
 
 
 @pytest.mark.parametrize("revision", ["9999", "base", "nonsense"])
