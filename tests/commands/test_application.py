@@ -8,7 +8,9 @@ from commands import application
 from tests.commands.conftest import Oppman, may_answer_late
 
 COMMANDS = [
-    command.name or command.callback.__name__ for command in application.registered_commands if command.callback
+    command.name or command.callback.__name__.replace("_", "-")
+    for command in application.registered_commands
+    if command.callback
 ]
 ON_THE_DATABASE = (
     ["migrate"],
