@@ -86,7 +86,7 @@ def test_a_row_waits_while_a_finger_is_on_it(phone: Page, flatmate: Page) -> Non
 
 
 def test_what_was_missed_while_away_is_there_on_coming_back(phone: Page, flatmate: Page, problems: Problems) -> None:
-    problems.expect("ERR_INTERNET_DISCONNECTED", "WebSocket")
+    problems.expect("ERR_INTERNET_DISCONNECTED", "WebSocket", "htmx:")
     stock_up(phone, ("Milk", "3", "+0d"))
     expect(row_of(flatmate, "Milk")).to_contain_text("3 pieces")
 

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.browser
 
 # A phone whose letters are twice as large has half as many pixels.
 ZOOMED = (180, 370)
-OF_THE_HEADLESS = ("/stock/suggest", "/stock/add/fields", "/stock/add/date", "/households/menu")
+OF_THE_HEADLESS = ("/stock/suggest", "/stock/add/fields", "/stock/add/date", "/notifications/bell")
 
 FIND_OVERFLOW = """() => {
   const width = document.documentElement.clientWidth;
@@ -37,14 +37,16 @@ FIND_OVERFLOW = """() => {
   return [...document.querySelectorAll("body *")].filter(beyond).map((e) => e.outerHTML.slice(0, 120));
 }"""
 
-# A link in a row that it stretches over is as large as the row; one within a sentence is as large as its words.
+# A link in a row that it stretches over is as large as the row; one within a sentence is as large as its words; a box
+# to tick is as large as its label.
 FIND_SMALL_TARGETS = """() => {
   const isSmall = (e) => {
     const { width, height } = e.getBoundingClientRect();
     return width > 0 && (width < 43.5 || height < 43.5);
   };
   const targets = (document.querySelector("dialog[open]") ?? document).querySelectorAll(
-    "a:not(p a, .grow, .skip), button, select, summary, input:not([type=hidden], .chip input, .chip-choice input)");
+    "a:not(p a, .grow, .skip), button, select, summary, " +
+    "input:not([type=hidden], .chip input, .chip-choice input, .matrix input)");
   return [...targets].filter((e) => e.checkVisibility() && isSmall(e)).map((e) => e.outerHTML.slice(0, 120));
 }"""
 
@@ -155,6 +157,10 @@ VIEWS = {
     "household, new": View("/households/new"),
     "places": View("/household/places", open_first_fold),
     "words": View("/household/words"),
+    "today": View("/today"),
+    "notifications": View("/notifications"),
+    "what to hear about": View("/settings/notifications", open_first_fold),
+    "link in a message, void": View("/do/nothing", is_public=True),
     "settings": View("/settings"),
     "more": View("/more"),
     "not found": View("/nothing"),
@@ -223,7 +229,18 @@ def test_nothing_overflows_and_every_target_is_large_enough(show: Callable[..., 
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/stock", "/stock/add", "/products", "/products/new", "/history", "/household", "/settings"]
+    "path",
+    [
+        "/",
+        "/stock",
+        "/stock/add",
+        "/products",
+        "/products/new",
+        "/history",
+        "/household",
+        "/settings",
+        "/settings/notifications",
+    ],
 )
 def test_nothing_overflows_from_right_to_left(reader: Page, path: str) -> None:
     for width, height in (PHONE, ZOOMED, DESK):
