@@ -27,11 +27,11 @@ PACKAGES = (
 REASONS = """
 ## Where it falls short, and why
 
-- **SQLite against the bare driver.** What a request needs before its own statement (routing, dependencies, sign-in,
-  permission, session, log) costs Larder about 0.8 ms of CPU, and each statement a change of threads, which is
-  aiosqlite's way. The floor has one statement for a list where Larder has two, and four for a consume where Larder has
-  six, BEGIN and COMMIT among them. Over PostgreSQL, where a statement costs more, the same share weighs less. Nothing
-  stands out in a profile any more; to go further would mean to leave FastAPI's dependencies or SQLAlchemy's sessions.
+- **Against the bare driver.** What a request needs before its own statement (routing, dependencies, sign-in,
+  permission, session, log) costs Larder about 0.8 ms of CPU, and on SQLite each statement a change of threads, which
+  is aiosqlite's way. The floor has one statement for a list where Larder has two, and four for a consume where Larder
+  has seven, BEGIN and COMMIT among them. Nothing stands out in a profile any more; to go further would mean to leave
+  FastAPI's dependencies or SQLAlchemy's sessions.
 - **Memory.** Pydantic, FastAPI, SQLAlchemy, fastapi-users (with cryptography) and SQLAdmin hold 94 MB before a line of
   Larder is loaded, Larder itself some 20. Ten reading connections of SQLite add 10. Sign-ins add 40, for glibc keeps
   the blocks that argon2 gave back; an operator who sets `MALLOC_MMAP_THRESHOLD_=1000000` has them back.

@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import after_commit, before_commit, is_postgresql, take_turns
+from db import after_commit, before_commit, is_postgresql
 from models import LiveKind, Outbox
 from services.core import bus, clock
 
@@ -41,18 +41,8 @@ def tell(
         "data": data,
         "created_at": clock.now(),
     }
-    announce(session)
-
-
-def announce(session: AsyncSession) -> None:
-    """Give what waits its ids last, and wake the readers when it is there to be read."""
     before_commit(session, _write)
     after_commit(session, _wake)
-
-
-async def lock(session: AsyncSession) -> None:
-    """Let nobody else give ids until the commit: for those who write many rows by a statement of their own."""
-    await take_turns(session, LOCK)
 
 
 async def _write(session: AsyncSession) -> None:
