@@ -23,8 +23,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import SAFE_METHODS, session_scope
 from models import TokenKind, User
-from services import households, passwords, sessions
-from services.core.errors import Conflict, InvalidInput, NoHousehold, NotFound, NotSignedIn, PermissionDenied
+from services import households, passwords, sessions, staff
+from services.core.errors import (
+    Conflict,
+    InvalidInput,
+    NoHousehold,
+    NotFound,
+    NotSignedIn,
+    NotVerified,
+    PasswordChangeRequired,
+    PermissionDenied,
+)
 from services.core.i18n import _, is_locale, use_locale
 from services.permissions import Account, Actor, require
 from services.schemas.accounts import Register
@@ -187,10 +196,40 @@ def is_secure(request: HTTPConnection) -> bool:
 
 
 async def current_account(request: Request, session: AsyncSession) -> Account:
-    """Who is signed in. Raises `NotSignedIn`."""
+    """Who is signed in. Raises `NotSignedIn`, and what `admit` does."""
     found = await _signed_in(request, session, household_id=None)
     use_locale(found.account.locale)
+    admit(found.account, request.scope["route"].name)
     return found.account
+
+
+async def current_staff(request: Request, session: AsyncSession) -> staff.Staff:
+    """Who of the staff is signed in, with the permission that the route is named after.
+
+    Raises `NotSignedIn`, and `PermissionDenied` for everybody else.
+    """
+    account = await current_account(request, session)
+    found = await staff.load(session, account)
+    if found is None:
+        raise PermissionDenied(_("The panel is for staff."))
+    staff.require(found, request.scope["route"].name)
+    return found
+
+
+# What somebody can do who must do something else first: that, and leave.
+_BEFORE_ALL_ELSE = frozenset({"account:password", "auth:logout", "auth:logout_all"})
+_BEFORE_VERIFYING = _BEFORE_ALL_ELSE | {"account:profile", "account:verify_email", "account:change_email"}
+
+
+def admit(account: Account, permission: str) -> None:
+    """Let a signed-in user on to a route, a socket or the panel.
+
+    Raises `PasswordChangeRequired` and `NotVerified` where something must come first.
+    """
+    if account.must_change_password and account.impersonator_id is None and permission not in _BEFORE_ALL_ELSE:
+        raise PasswordChangeRequired(_("Choose a new password first."))
+    if get_settings().require_verified and not account.is_verified and permission not in _BEFORE_VERIFYING:
+        raise NotVerified(_("Confirm your e-mail address first."))
 
 
 async def current_actor(request: Request, session: AsyncSession) -> Actor:
@@ -198,18 +237,23 @@ async def current_actor(request: Request, session: AsyncSession) -> Actor:
 
     The household is the one in the path, or named by `?household=`, or else the one this device shows. Raises
     `NotSignedIn`, `NotFound` for a household of others, `NoHousehold`, and `PermissionDenied` for a role that is too
-    low.
+    low. Staff reaches the households of others as far as their roles go.
     """
     named = request.path_params.get("household_id") or request.query_params.get("household")
     household_id = _parse_id(named) if named else None
+    permission = request.scope["route"].name
     found = await _signed_in(request, session, household_id=household_id)
+    admit(found.account, permission)
     actor = found.actor
-    if actor is None and household_id is None:
-        actor = await _choose_household(request, session, found)
+    if actor is None:
+        if household_id is None:
+            actor = await _choose_household(request, session, found)
+        elif found.account.is_staff:
+            actor = await staff.find_actor(session, found.account, household_id, permission)
     if actor is None:
         raise NotFound(_("There is no such household."))
     use_locale(actor.locale)
-    require(actor, request.scope["route"].name)
+    require(actor, permission)
     return actor
 
 

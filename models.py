@@ -139,6 +139,49 @@ class JobStatus(StrEnum):
     DEAD = "dead"
 
 
+class LinkPurpose(StrEnum):
+    """What a link in an e-mail does to an account."""
+
+    VERIFY_EMAIL = "verify_email"
+    RESET_PASSWORD = "reset_password"  # noqa: S105  (no password)
+    CHANGE_EMAIL = "change_email"
+
+
+class ChallengeKind(StrEnum):
+    """What a half-finished sign-in or set-up waits for."""
+
+    SECOND_FACTOR = "second_factor"
+    PASSKEY_SIGN_IN = "passkey_sign_in"
+    PASSKEY_SET_UP = "passkey_set_up"
+    OPENID = "openid"
+
+
+class DataScope(StrEnum):
+    """Which rows a staff role reaches."""
+
+    ALL = "all"
+    HOUSEHOLDS = "households"
+    CUSTOM = "custom"
+    SELF = "self"
+
+
+class GrantKind(StrEnum):
+    PERMISSION = "permission"
+    MENU = "menu"
+    BUTTON = "button"
+
+
+class MenuKind(StrEnum):
+    AREA = "area"
+    ENTRY = "entry"
+    BUTTON = "button"
+
+
+class ProblemState(StrEnum):
+    OPEN = "open"
+    RESOLVED = "resolved"
+
+
 def _column(sa_type: Any, **options: Any) -> Any:
     return Field(sa_type=sa_type, **options)
 
@@ -193,7 +236,10 @@ def _unique_where(name: str, *columns: str, where: str) -> sa.Index:
 
 
 class User(SQLModel, table=True):
-    """Someone who can sign in. E-mail addresses are kept in lower case."""
+    """Someone who can sign in. E-mail addresses are kept in lower case.
+
+    Sessions are good for the `auth_version` they were started with: raising it ends them all.
+    """
 
     id: UUID = _id()
     email: str = Field(max_length=254, unique=True)
@@ -201,10 +247,13 @@ class User(SQLModel, table=True):
     is_active: bool = True
     is_superuser: bool = False
     is_verified: bool = False
+    must_change_password: bool = False
+    auth_version: int = 1
     name: str = Field(max_length=100)
     locale: str | None = Field(default=None, max_length=20)
     theme: Theme = _enum(Theme, default=Theme.SYSTEM)
     created_at: datetime = _moment()
+    last_login_at: datetime | None = _optional_moment()
 
     memberships: list["Membership"] = _relationship("user", cascade="all, delete-orphan", passive_deletes=True)
 
@@ -213,14 +262,23 @@ class User(SQLModel, table=True):
 
 
 class UserSession(SQLModel, table=True):
-    """One sign-in on one device. Its tokens die with it."""
+    """One sign-in on one device. Its tokens die with it.
+
+    With an `impersonator_id` it is staff who acts as the user; it dies with the session `parent_id` it began in.
+    `confirmed_at`: when its holder last proved to be the user.
+    """
 
     __tablename__ = "user_session"
 
     id: UUID = _id()
     user_id: UUID = _ref("user.id")
+    auth_version: int = 1
     household_id: UUID | None = _optional_ref("household.id")
+    parent_id: UUID | None = _optional_ref("user_session.id", ondelete="CASCADE")
+    impersonator_id: UUID | None = _optional_ref("user.id", ondelete="CASCADE", index=False)
     user_agent: str = Field(default="", max_length=400)
+    ip_address: str = Field(default="", max_length=45)
+    confirmed_at: datetime = _moment()
     created_at: datetime = _moment()
     last_used_at: datetime = _moment()
     expires_at: datetime = _deadline()
@@ -236,6 +294,99 @@ class SessionToken(SQLModel, table=True):
     kind: TokenKind = _enum(TokenKind)
     expires_at: datetime = _deadline()
     used_at: datetime | None = _optional_moment()
+
+
+class OneTimeLink(SQLModel, table=True):
+    """A link in an e-mail that does one thing to an account, once. The link holds the id, signed."""
+
+    __tablename__ = "one_time_link"
+
+    id: UUID = _id()
+    user_id: UUID = _ref("user.id")
+    purpose: LinkPurpose = _enum(LinkPurpose)
+    email: str = Field(max_length=254)
+    created_at: datetime = _moment()
+    expires_at: datetime = _column(UTCDateTime, index=True)
+    used_at: datetime | None = _optional_moment()
+
+
+class Challenge(SQLModel, table=True):
+    """What was asked of somebody who signs in or sets something up; answered once, by whoever holds the token."""
+
+    token_hash: str = Field(primary_key=True, max_length=64)
+    kind: ChallengeKind = _enum(ChallengeKind)
+    user_id: UUID | None = _optional_ref("user.id", ondelete="CASCADE")
+    data: dict[str, Any] = _column(sa.JSON, default_factory=dict)
+    attempts: int = 0
+    expires_at: datetime = _column(UTCDateTime, index=True)
+
+
+class Totp(SQLModel, table=True):
+    """A user's authenticator app. `secret` is encrypted; codes up to `last_step` were used."""
+
+    user_id: UUID = _column(Id, foreign_key="user.id", ondelete="CASCADE", primary_key=True)
+    secret: str = Field(max_length=300)
+    last_step: int = 0
+    created_at: datetime = _moment()
+    confirmed_at: datetime | None = _optional_moment()
+
+
+class RecoveryCode(SQLModel, table=True):
+    """Lets somebody in once who lost the second factor; only the hash is kept."""
+
+    __tablename__ = "recovery_code"
+
+    user_id: UUID = _column(Id, foreign_key="user.id", ondelete="CASCADE", primary_key=True)
+    code_hash: str = Field(primary_key=True, max_length=64)
+    used_at: datetime | None = _optional_moment()
+
+
+class Passkey(SQLModel, table=True):
+    """A WebAuthn credential. `credential_id` is base64url."""
+
+    id: UUID = _id()
+    user_id: UUID = _ref("user.id")
+    credential_id: str = Field(max_length=1400, unique=True)
+    public_key: bytes = _column(sa.LargeBinary)
+    sign_count: int = _column(sa.BigInteger, default=0)
+    transports: list[str] = _column(sa.JSON, default_factory=list)
+    name: str = Field(max_length=100)
+    created_at: datetime = _moment()
+    last_used_at: datetime | None = _optional_moment()
+
+
+class ExternalIdentity(SQLModel, table=True):
+    """Who a user is at an OpenID Connect provider."""
+
+    __tablename__ = "external_identity"
+    __table_args__ = (sa.UniqueConstraint("issuer", "subject"),)
+
+    id: UUID = _id()
+    user_id: UUID = _ref("user.id")
+    issuer: str = Field(max_length=255)
+    subject: str = Field(max_length=255)
+    email: str = Field(default="", max_length=254)
+    created_at: datetime = _moment()
+    last_used_at: datetime | None = _optional_moment()
+
+
+class ApiKey(SQLModel, table=True):
+    """Lets a machine act as a user, within `scopes`; only the hash is kept. `prefix` tells keys apart."""
+
+    __tablename__ = "api_key"
+
+    id: UUID = _id()
+    user_id: UUID = _ref("user.id")
+    name: str = Field(max_length=100)
+    prefix: str = Field(max_length=16)
+    key_hash: str = Field(max_length=64, unique=True)
+    scopes: list[str] = _column(sa.JSON, default_factory=list)
+    created_at: datetime = _moment()
+    expires_at: datetime | None = _optional_moment()
+    last_used_at: datetime | None = _optional_moment()
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
 
 
 class Household(SQLModel, table=True):
@@ -763,3 +914,237 @@ class FeedToken(SQLModel, table=True):
     household_id: UUID = _column(Id, foreign_key="household.id", ondelete="CASCADE", primary_key=True)
     token_hash: str = Field(max_length=64, unique=True)
     created_at: datetime = _moment()
+
+
+# Staff
+
+
+class StaffRole(SQLModel, table=True):
+    """What some of the staff may do, and of whose data. `filter` is that of a custom scope: see `services.reach`."""
+
+    __tablename__ = "staff_role"
+
+    id: UUID = _id()
+    code: str = Field(max_length=50, unique=True)
+    name: str = Field(max_length=100)
+    description: str = Field(default="", max_length=500)
+    data_scope: DataScope = _enum(DataScope, default=DataScope.SELF)
+    filter: dict[str, Any] = _column(sa.JSON, default_factory=dict)
+    is_enabled: bool = True
+    created_at: datetime = _moment()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StaffGrant(SQLModel, table=True):
+    """One thing a role may do or see: a permission, an entry of the panel's menu, or a button."""
+
+    __tablename__ = "staff_grant"
+
+    role_id: UUID = _column(Id, foreign_key="staff_role.id", ondelete="CASCADE", primary_key=True)
+    kind: GrantKind = _enum(GrantKind, primary_key=True)
+    name: str = Field(primary_key=True, max_length=100)
+
+
+class StaffAssignment(SQLModel, table=True):
+    """That a user has a staff role."""
+
+    __tablename__ = "staff_assignment"
+
+    user_id: UUID = _column(Id, foreign_key="user.id", ondelete="CASCADE", primary_key=True)
+    role_id: UUID = _column(Id, foreign_key="staff_role.id", ondelete="CASCADE", primary_key=True, index=True)
+    assigned_at: datetime = _moment()
+
+
+class StaffHousehold(SQLModel, table=True):
+    """A household that is assigned to one of the staff: what the scope `households` reaches."""
+
+    __tablename__ = "staff_household"
+
+    user_id: UUID = _column(Id, foreign_key="user.id", ondelete="CASCADE", primary_key=True)
+    household_id: UUID = _column(Id, foreign_key="household.id", ondelete="CASCADE", primary_key=True, index=True)
+
+
+class MenuItem(SQLModel, table=True):
+    """Something in the panel's menu: areas hold entries, entries hold buttons."""
+
+    __tablename__ = "menu_item"
+
+    id: UUID = _id()
+    code: str = Field(max_length=60, unique=True)
+    parent_id: UUID | None = _optional_ref("menu_item.id", ondelete="CASCADE")
+    kind: MenuKind = _enum(MenuKind)
+    label: str = Field(max_length=60)
+    path: str = Field(default="", max_length=200)
+    icon: str = Field(default="", max_length=40)
+    position: int = 0
+    is_enabled: bool = True
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Endpoint(SQLModel, table=True):
+    """A route of the app, kept as the app has it by `oppman.py permissions sync`; staff can switch it off."""
+
+    __table_args__ = (sa.UniqueConstraint("method", "path"),)
+
+    id: UUID = _id()
+    method: str = Field(max_length=10)
+    path: str = Field(max_length=200)
+    permission: str = Field(max_length=100, index=True)
+    summary: str = Field(default="", max_length=200)
+    is_enabled: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class DictionaryEntry(SQLModel, table=True):
+    """One choice of a list that staff keeps."""
+
+    __tablename__ = "dictionary_entry"
+    __table_args__ = (sa.UniqueConstraint("kind", "value"),)
+
+    id: UUID = _id()
+    kind: str = Field(max_length=50)
+    value: str = Field(max_length=100)
+    label: str = Field(max_length=100)
+    position: int = 0
+    is_enabled: bool = True
+    note: str = Field(default="", max_length=500)
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class SeedRecord(SQLModel, table=True):
+    """A declared seed as it was last applied: where the row differs from it, staff changed it by hand."""
+
+    __tablename__ = "seed_record"
+
+    kind: str = Field(primary_key=True, max_length=30)
+    code: str = Field(primary_key=True, max_length=120)
+    applied: dict[str, Any] = _column(sa.JSON, default_factory=dict)
+    applied_at: datetime = _moment()
+
+
+# What was done, how it goes, and who is kept out
+
+
+class AuditEntry(SQLModel, table=True):
+    """One act, written in its transaction and never changed: a trigger refuses it.
+
+    Names are those of the moment, and ids no foreign keys, so that it outlives what it is about. `before` and `after`
+    hold what changed, without secrets.
+    """
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (
+        sa.Index("ix_audit_entry_household", "household_id", "id"),
+        sa.Index("ix_audit_entry_actor", "actor_id", "id"),
+        sa.Index("ix_audit_entry_subject", "subject_type", "subject_id"),
+    )
+
+    id: UUID = _id()
+    at: datetime = _column(UTCDateTime, default_factory=clock.now, index=True)
+    action: str = Field(max_length=100, index=True)
+    actor_id: UUID | None = _column(Id, default=None, nullable=True)
+    actor_name: str = Field(default="", max_length=100)
+    on_behalf_of_id: UUID | None = _column(Id, default=None, nullable=True, index=True)
+    on_behalf_of_name: str = Field(default="", max_length=100)
+    household_id: UUID | None = _column(Id, default=None, nullable=True)
+    subject_type: str = Field(default="", max_length=40)
+    subject_id: str = Field(default="", max_length=200)
+    subject_name: str = Field(default="", max_length=200)
+    before: dict[str, Any] = _column(sa.JSON, default_factory=dict)
+    after: dict[str, Any] = _column(sa.JSON, default_factory=dict)
+    source: str = Field(default="", max_length=20)
+    ip_address: str = Field(default="", max_length=45)
+    request_id: str = Field(default="", max_length=32)
+
+
+class Problem(SQLModel, table=True):
+    """Exceptions nobody expected, of one shape."""
+
+    id: UUID = _id()
+    fingerprint: str = Field(max_length=64, unique=True)
+    kind: str = Field(max_length=200)
+    message: str = Field(default="", max_length=1000)
+    route: str = Field(default="", max_length=100)
+    traceback: str = Field(default="", max_length=20000)
+    count: int = 1
+    first_seen_at: datetime = _moment()
+    last_seen_at: datetime = _column(UTCDateTime, default_factory=clock.now, index=True)
+    state: ProblemState = _enum(ProblemState, default=ProblemState.OPEN)
+    resolved_by_id: UUID | None = _optional_ref("user.id", index=False)
+    resolved_at: datetime | None = _optional_moment()
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"[:200]
+
+
+class MonitoredRequest(SQLModel, table=True):
+    """How one request went. Times are in milliseconds; `repeated` is how often its most frequent statement ran."""
+
+    __tablename__ = "monitored_request"
+    __table_args__ = (sa.Index("ix_monitored_request_route", "route", "at"),)
+
+    id: UUID = _id()
+    at: datetime = _column(UTCDateTime, default_factory=clock.now, index=True)
+    request_id: str = Field(default="", max_length=32, index=True)
+    method: str = Field(max_length=10)
+    route: str = Field(default="", max_length=100)
+    path: str = Field(default="", max_length=300)
+    query: str = Field(default="", max_length=1000)
+    status: int
+    ms: float
+    user_id: UUID | None = _column(Id, default=None, nullable=True)
+    ip_address: str = Field(default="", max_length=45)
+    query_count: int = 0
+    query_ms: float = 0
+    repeated: int = 0
+    request_headers: dict[str, Any] = _column(sa.JSON, default_factory=dict)
+    response_headers: dict[str, Any] = _column(sa.JSON, default_factory=dict)
+    request_body: str = Field(default="", sa_type=sa.Text)
+    response_body: str = Field(default="", sa_type=sa.Text)
+    problem_id: UUID | None = _optional_ref("problem.id", index=False)
+
+
+class MonitoredQuery(SQLModel, table=True):
+    """One shape of statement in one request: how often it ran, and how long in all, in milliseconds."""
+
+    __tablename__ = "monitored_query"
+
+    id: UUID = _id()
+    request_id: UUID = _ref("monitored_request.id")
+    at: datetime = _column(UTCDateTime, default_factory=clock.now, index=True)
+    sql: str = Field(default="", max_length=5000)
+    count: int = 1
+    ms: float = 0
+    slowest_ms: float = 0
+    started_ms: float = 0
+
+
+class GuardCount(SQLModel, table=True):
+    """How often somebody tried something within one window of time."""
+
+    __tablename__ = "guard_count"
+
+    key: str = Field(primary_key=True, max_length=120)
+    window_at: datetime = _column(UTCDateTime, primary_key=True)
+    hits: int = 0
+    expires_at: datetime = _column(UTCDateTime, index=True)
+
+
+class GuardBan(SQLModel, table=True):
+    """An address or an account that is kept out for a time."""
+
+    __tablename__ = "guard_ban"
+
+    key: str = Field(primary_key=True, max_length=120)
+    until: datetime = _column(UTCDateTime, index=True)
+    reason: str = Field(default="", max_length=200)
+    created_at: datetime = _moment()
+    created_by_id: UUID | None = _optional_ref("user.id", index=False)

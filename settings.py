@@ -89,6 +89,15 @@ class Settings(BaseSettings):
     outbound_allow: str = ""
     base_url: HttpUrl | None = None
     registration: Registration = Registration.OPEN
+    require_verified: bool = False
+    openid_issuer: HttpUrl | None = None
+    openid_client_id: str = ""
+    openid_client_secret: SecretStr = SecretStr("")
+    openid_name: str = "OpenID"
+    guard_enabled: bool = True
+    guard_allow: str = "127.0.0.0/8, ::1"
+    monitor_enabled: bool = False
+    monitor_sample: float = Field(default=1.0, ge=0, le=1)
     api_docs: bool | None = None
     log_level: str = "INFO"
     pool_size: int = Field(default=10, ge=2, le=200)

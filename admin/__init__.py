@@ -1,10 +1,10 @@
-"""The staff panel: SQLAdmin at /admin, for superusers."""
+"""The staff panel: SQLAdmin at /admin, for the staff."""
 
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from admin import jobs, messages, people, stock, words
-from admin.access import SuperusersOnly
+from admin.access import ByRole, StaffOnly
 from admin.panel import Panel
 from db import get_database
 from routes.rendering import static_url
@@ -36,7 +36,8 @@ def mount_admin(app: FastAPI, settings: Settings) -> Panel:
         title="Larder staff",
         favicon_url=static_url("icon.svg"),
         templates_dir=str(ROOT / "templates"),
-        authentication_backend=SuperusersOnly(settings),
+        authentication_backend=StaffOnly(settings),
+        authorization_backend=ByRole(),
     )
     admin.templates.env.globals["static_url"] = static_url
     for view in VIEWS:

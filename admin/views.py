@@ -13,12 +13,17 @@ import sqlalchemy as sa
 from fastapi import HTTPException, Request
 from pydantic import BaseModel
 from sqladmin import ModelView
+from sqladmin.authorization import Action
+from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import selectinload
 from wtforms import SelectField
 
+from admin.access import permission, staff_of
 from db import like, session_scope
 from services.core.errors import InvalidInput
 from services.core.numbers import plain
+from services.reach import Reach, everything
 from services.schemas.messages import validate
 
 # Longer patterns are too complex for SQLite.
@@ -45,6 +50,57 @@ class View(ModelView):
         # As people write them, where a view says nothing else.
         names = {name: name.replace("_", " ").capitalize() for name in self._prop_names}
         self._column_labels = names | self._column_labels
+
+    def is_visible(self, request: Request) -> bool:
+        return self.is_accessible(request)
+
+    def is_accessible(self, request: Request) -> bool:
+        return self.has_permission(request, Action.LIST)
+
+    def list_query(self, request: Request) -> sa.Select[Any]:
+        return super().list_query(request).where(self._reached(request, Action.LIST))
+
+    def form_details_query(self, request: Request) -> sa.Select[Any]:
+        return super().form_details_query(request).where(self._reached(request, Action.LIST))
+
+    def form_edit_query(self, request: Request) -> sa.Select[Any]:
+        return super().form_edit_query(request).where(self._reached(request, Action.EDIT))
+
+    async def get_model_objects(self, request: Request, limit: int | None = 0) -> list[Any]:
+        statement = self.list_query(request).where(self._reached(request, Action.EXPORT)).limit(limit or None)
+        for relation in self._list_relations:
+            statement = statement.options(selectinload(relation))
+        rows: list[Any] = await self._run_query(statement)
+        return rows
+
+    async def check_can_view_details(self, request: Request, model: Any) -> bool:
+        return await self._reaches(request, Action.DETAILS, model) and await super().check_can_view_details(
+            request, model
+        )
+
+    async def check_can_edit(self, request: Request, model: Any) -> bool:
+        return await self._reaches(request, Action.EDIT, model) and await super().check_can_edit(request, model)
+
+    async def check_can_delete(self, request: Request, model: Any) -> bool:
+        return await self._reaches(request, Action.DELETE, model) and await super().check_can_delete(request, model)
+
+    def _reach(self, request: Request, action: str) -> Reach:
+        return staff_of(request).reach(permission(self.identity, action))
+
+    def _reached(self, request: Request, action: str) -> sa.ColumnElement[bool]:
+        """The rows this action may be done to, as a condition."""
+        return self._reach(request, action).rows(self.model)
+
+    async def _reaches(self, request: Request, action: str, model: Any) -> bool:
+        """Whether it may be done to this row. What the panel shows is reached by the right to list it already."""
+        if model is None:
+            raise HTTPException(404)
+        if self._reach(request, action) in {self._reach(request, Action.LIST), everything(staff_of(request).user_id)}:
+            return True
+        key = [column == value for column, value in zip(self.pk_columns, inspect(model).identity, strict=True)]
+        async with session_scope(read_only=True) as session:
+            found = await session.scalar(sa.select(sa.exists().where(*key, self._reached(request, action))))
+        return bool(found)
 
     async def on_model_change(self, data: dict[str, Any], model: Any, is_created: bool, request: Request) -> None:
         if self.schema is None:

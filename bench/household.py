@@ -17,7 +17,7 @@ from sqlmodel import col, update
 
 import auth
 from db import get_database, session_scope
-from models import DateKind, Location, Product, SessionToken, TokenKind
+from models import DateKind, Location, Product, SessionToken, TokenKind, User
 from services import households, ledger, products, sessions, stock
 from services.core import clock
 from services.core.ids import new_id
@@ -70,7 +70,7 @@ async def _settle(session: AsyncSession, user_id: UUID, name: str) -> tuple[sess
     """A new household, and a device that shows it, with an access token that outlives the contest."""
     data = HouseholdCreate(name=name, time_zone="Europe/Berlin", locale="en-GB")
     household = await households.create_household(session, user_id, data)
-    tokens = await sessions.start(session, user_id)
+    tokens = await sessions.start(session, await session.get_one(User, user_id))
     await session.execute(
         update(SessionToken)
         .where(col(SessionToken.session_id) == tokens.session_id)

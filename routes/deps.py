@@ -12,9 +12,10 @@ from db import get_session, session_scope
 from models import TokenKind
 from routes.middleware.cross_origin import is_same_origin
 from services import sessions
-from services.core.errors import NotSignedIn
+from services.core.errors import NotSignedIn, PermissionDenied
 from services.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
 from services.permissions import Account, Actor
+from services.staff import Staff
 
 # Function scope: the commit comes before the response is sent.
 SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
@@ -30,6 +31,12 @@ async def _actor(request: Request, session: SessionDep) -> Actor:
     request.state.session = session
     request.state.account = actor = await auth.current_actor(request, session)
     return actor
+
+
+async def _staff(request: Request, session: SessionDep) -> Staff:
+    request.state.session = session
+    request.state.account = staff = await auth.current_staff(request, session)
+    return staff
 
 
 async def _visitor(request: Request, session: SessionDep) -> Account | None:
@@ -56,6 +63,10 @@ async def _socket_account(websocket: WebSocket, ticket: Annotated[str, Query(max
             found = await sessions.find(session, token, kind)
     if found is None:
         raise WebSocketException(NOT_SIGNED_IN)
+    try:
+        auth.admit(found.account, websocket.scope["route"].name)
+    except PermissionDenied as error:
+        raise WebSocketException(NOT_SIGNED_IN) from error
     return found.account
 
 
@@ -65,6 +76,7 @@ SocketAccountDep = Annotated[Account, Depends(_socket_account)]
 VisitorDep = Annotated[Account | None, Depends(_visitor)]
 AccountDep = Annotated[Account, Depends(_account)]
 ActorDep = Annotated[Actor, Depends(_actor)]
+StaffDep = Annotated[Staff, Depends(_staff)]
 
 
 async def _page(

@@ -28,6 +28,8 @@ from services.core.errors import (
     NoHousehold,
     NotFound,
     NotSignedIn,
+    NotVerified,
+    PasswordChangeRequired,
     PermissionDenied,
     Unavailable,
 )
@@ -124,7 +126,7 @@ def problem(request: Request, error: AppError) -> Response:
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if status in {429, 503}:
-        headers["Retry-After"] = "1"
+        headers["Retry-After"] = str(getattr(error, "retry_after", 1))
     return answer(request, status, str(error), code=error.code, errors=errors, headers=headers)
 
 
@@ -132,11 +134,19 @@ def is_api(request: Request) -> bool:
     return request.url.path.startswith("/api/")
 
 
+# Where pages send whoever cannot go on without it.
+_HELPFUL: Mapping[type[AppError], str] = {
+    NotSignedIn: "/login",
+    NoHousehold: "/households/new",
+    PasswordChangeRequired: "/settings/password",
+    NotVerified: "/verify-email",
+}
+
+
 async def _app_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)
-    if not is_api(request) and isinstance(error, NotSignedIn | NoHousehold):
-        return _send_to(request, "/login" if isinstance(error, NotSignedIn) else "/households/new")
-    return problem(request, error)
+    page = next((page for kind, page in _HELPFUL.items() if isinstance(error, kind)), None)
+    return problem(request, error) if page is None or is_api(request) else _send_to(request, page)
 
 
 def _send_to(request: Request, page: str) -> Response:

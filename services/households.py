@@ -20,7 +20,7 @@ from services.core.i18n import _
 from services.core.ids import hash_token, new_token
 from services.core.pagination import Page, PageRequest, by_id, fetch_page
 from services.core.text import fold
-from services.permissions import RANK, Account, Actor, require
+from services.permissions import RANK, Account, Actor, rank, require
 from services.schemas.households import (
     HouseholdCreate,
     HouseholdRead,
@@ -144,7 +144,7 @@ async def invite(session: AsyncSession, actor: Actor, data: InvitationCreate, *,
     """Make a link with which one person can join. Nobody can give more than they have."""
     actor = await _lock(session, actor)
     require(actor, "invitations:create")
-    if RANK[data.role] > RANK[actor.role]:
+    if RANK[data.role] > rank(actor):
         raise PermissionDenied(_("You cannot give a role above your own."))
     waiting = select(sa.func.count()).select_from(Invitation)
     if (await session.scalars(waiting.where(col(Invitation.household_id) == actor.household_id, *_open()))).one() >= (
@@ -233,6 +233,8 @@ async def _lock(session: AsyncSession, actor: Actor) -> Actor:
     Two at once could leave it with two owners, or with none.
     """
     await session.scalars(select(Household.id).where(Household.id == actor.household_id).with_for_update())
+    if actor.role is None:
+        return actor
     own, _user = await _get_member(session, actor, actor.user_id)
     return replace(actor, role=own.role)
 
@@ -249,7 +251,7 @@ async def _get_member(session: AsyncSession, actor: Actor, user_id: UUID) -> tup
     return row[0], row[1]
 
 
-def _read(household: Household, role: Role) -> HouseholdRead:
+def _read(household: Household, role: Role | None) -> HouseholdRead:
     return HouseholdRead(**household.model_dump(), role=role)
 
 

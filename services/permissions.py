@@ -92,7 +92,10 @@ RANK: Mapping[Role, int] = {Role.VIEWER: 0, Role.MEMBER: 1, Role.ADMIN: 2, Role.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Who is signed in."""
+    """Who is signed in.
+
+    `impersonator_id`: the staff who acts as this user. `scopes`: what an API key is limited to; None for a person.
+    """
 
     user_id: UUID
     session_id: UUID
@@ -101,21 +104,33 @@ class Account:
     locale: str
     theme: Theme
     is_superuser: bool
+    is_staff: bool = False
+    is_verified: bool = True
+    must_change_password: bool = False
+    impersonator_id: UUID | None = None
+    impersonator_name: str = ""
+    scopes: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor(Account):
-    """Someone signed in, acting in one of their households."""
+    """Someone signed in, acting in one of their households, or as staff (then without a role) in another's."""
 
     household_id: UUID
     household_name: str
-    role: Role
+    role: Role | None
+    staff_permissions: frozenset[str] = frozenset()
     time_zone: str
     currency: str
     soon_days: int
 
     def can(self, permission: str) -> bool:
-        return permission in ROLE_PERMISSIONS[self.role]
+        return permission in (self.staff_permissions if self.role is None else ROLE_PERMISSIONS[self.role])
+
+
+def rank(actor: Actor) -> int:
+    """Up to which role somebody can give roles. Staff, who has none, gives as owners do."""
+    return RANK[actor.role or Role.OWNER]
 
 
 def require(actor: Actor, permission: str) -> None:

@@ -9,12 +9,25 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col, delete, select, update
 
 from db import Id, Prepared, UTCDateTime
-from models import Household, LiveKind, Membership, Role, SessionToken, Theme, TokenKind, User, UserSession
+from models import (
+    Household,
+    LiveKind,
+    Membership,
+    Role,
+    SessionToken,
+    StaffAssignment,
+    StaffRole,
+    Theme,
+    TokenKind,
+    User,
+    UserSession,
+)
 from services import outbox
-from services.core import clock
+from services.core import clock, origin
 from services.core.errors import NotFound
 from services.core.i18n import DEFAULT_LOCALE, _
 from services.core.ids import hash_token, new_id, new_token
@@ -23,6 +36,9 @@ from services.permissions import Account, Actor
 from services.schemas.accounts import SessionRead
 
 SESSION_LIFETIME = timedelta(days=60)
+ACTING_LIFETIME = timedelta(minutes=30)
+# The session decides how long a cookie is good for, and slides while it is used.
+COOKIE_LIFETIME = timedelta(days=3650)
 ACCESS_LIFETIME = timedelta(minutes=15)
 TICKET_LIFETIME = timedelta(seconds=60)
 TOUCH_EVERY = timedelta(hours=1)
@@ -41,20 +57,64 @@ class Tokens:
     expires_in: int = int(ACCESS_LIFETIME.total_seconds())
 
 
-async def start(session: AsyncSession, user_id: UUID, *, user_agent: str = "") -> Tokens:
-    """Sign a user in on one more device."""
+async def start(session: AsyncSession, user: User) -> Tokens:
+    """Sign a user in on one more device. It is in vain when `user` is not as it was read: see `User.auth_version`."""
     now = clock.now()
+    where = origin.current()
     device = UserSession(
         id=new_id(),
-        user_id=user_id,
-        user_agent=user_agent[:400],
+        user_id=user.id,
+        auth_version=user.auth_version,
+        user_agent=where.user_agent[:400],
+        ip_address=where.ip_address,
         created_at=now,
         last_used_at=now,
+        confirmed_at=now,
         expires_at=now + SESSION_LIFETIME,
     )
     session.add(device)
     await session.flush()  # the tokens refer to it
+    await session.execute(update(User).where(col(User.id) == user.id).values(last_login_at=now))
     return await _issue(session, device.id, cookie=new_token())
+
+
+async def start_acting(session: AsyncSession, account: Account, user: User) -> str:
+    """Let staff act as a user, for a while and no longer than their own session; the cookie's token."""
+    now = clock.now()
+    where = origin.current()
+    device = UserSession(
+        id=new_id(),
+        user_id=user.id,
+        auth_version=user.auth_version,
+        parent_id=account.session_id,
+        impersonator_id=account.user_id,
+        user_agent=where.user_agent[:400],
+        ip_address=where.ip_address,
+        created_at=now,
+        last_used_at=now,
+        expires_at=now + ACTING_LIFETIME,
+    )
+    session.add(device)
+    await session.flush()  # the token refers to it
+    cookie = new_token()
+    _add_token(session, device.id, TokenKind.COOKIE, cookie, ACTING_LIFETIME)
+    return cookie
+
+
+async def end_acting(session: AsyncSession, account: Account) -> str:
+    """End it, and go back to the session it began in; the cookie's token. Raises `NotFound` when nobody acts."""
+    ended = await session.execute(
+        delete(UserSession)
+        .where(col(UserSession.id) == account.session_id, col(UserSession.impersonator_id).is_not(None))
+        .returning(col(UserSession.parent_id))
+    )
+    parent_id = ended.scalar_one_or_none()
+    if parent_id is None:
+        raise NotFound(_("You are not acting for anybody."))
+    outbox.tell(session, LiveKind.SESSION_REVOKED, user_id=account.user_id, subject_id=account.session_id)
+    cookie = new_token()
+    _add_token(session, parent_id, TokenKind.COOKIE, cookie, COOKIE_LIFETIME)
+    return cookie
 
 
 async def refresh(session: AsyncSession, token: str) -> Tokens | None:
@@ -68,7 +128,7 @@ async def refresh(session: AsyncSession, token: str) -> Tokens | None:
         update(SessionToken)
         .where(col(SessionToken.token_hash) == hash_token(token))
         .where(col(SessionToken.kind) == TokenKind.REFRESH, col(SessionToken.expires_at) > now)
-        .where(col(SessionToken.used_at).is_(None))
+        .where(col(SessionToken.used_at).is_(None), col(SessionToken.session_id).in_(_good_ids()))
         .values(used_at=now)
         .returning(col(SessionToken.session_id))
     )
@@ -85,9 +145,8 @@ async def refresh(session: AsyncSession, token: str) -> Tokens | None:
 
 
 async def end(session: AsyncSession, session_id: UUID) -> None:
-    ended = delete(UserSession).where(col(UserSession.id) == session_id).returning(col(UserSession.user_id))
-    for user_id in (await session.execute(ended)).scalars():
-        outbox.tell(session, LiveKind.SESSION_REVOKED, user_id=user_id, subject_id=session_id)
+    """With those in which its holder acts as somebody else."""
+    await _end_where(session, sa.or_(col(UserSession.id) == session_id, col(UserSession.parent_id) == session_id))
 
 
 async def list_sessions(session: AsyncSession, account: Account, page: PageRequest) -> Page[SessionRead]:
@@ -102,22 +161,25 @@ async def list_sessions(session: AsyncSession, account: Account, page: PageReque
 
 async def end_own(session: AsyncSession, account: Account, session_id: UUID) -> None:
     """Sign oneself out on one device. Raises `NotFound`."""
-    ended = await session.execute(
-        delete(UserSession)
-        .where(col(UserSession.id) == session_id, col(UserSession.user_id) == account.user_id)
-        .returning(col(UserSession.id))
-    )
-    if ended.first() is None:
+    own = select(UserSession.id).where(UserSession.id == session_id, UserSession.user_id == account.user_id)
+    if (await session.scalars(own)).first() is None:
         raise NotFound(_("There is no such session."))
+    await end(session, session_id)
 
 
 async def end_all(session: AsyncSession, user_id: UUID, *, but: UUID | None = None) -> None:
-    """Sign a user out everywhere, except in the session `but`."""
-    statement = delete(UserSession).where(col(UserSession.user_id) == user_id)
+    """Sign a user out everywhere, except in the session `but`, and wherever they act as somebody else.
+
+    A sign-in that has begun already is in vain too: the version it knows of the user is over.
+    """
+    raised = update(User).where(col(User.id) == user_id).values(auth_version=col(User.auth_version) + 1)
+    version = (await session.execute(raised.returning(col(User.auth_version)))).scalar_one()
+    theirs = sa.or_(col(UserSession.user_id) == user_id, col(UserSession.impersonator_id) == user_id)
     if but is not None:
-        statement = statement.where(col(UserSession.id) != but)
-    for session_id in (await session.execute(statement.returning(col(UserSession.id)))).scalars():
-        outbox.tell(session, LiveKind.SESSION_REVOKED, user_id=user_id, subject_id=session_id)
+        kept = update(UserSession).where(col(UserSession.id) == but, col(UserSession.user_id) == user_id)
+        await session.execute(kept.values(auth_version=version))
+        theirs = sa.and_(theirs, col(UserSession.id) != but)
+    await _end_where(session, theirs)
 
 
 async def switch_household(session: AsyncSession, account: Account, household_id: UUID | None) -> None:
@@ -129,10 +191,13 @@ async def switch_household(session: AsyncSession, account: Account, household_id
 
 async def touch(session: AsyncSession, session_id: UUID) -> None:
     now = clock.now()
+    is_acting = col(UserSession.impersonator_id).is_not(None)
     await session.execute(
         update(UserSession)
         .where(col(UserSession.id) == session_id)
-        .values(last_used_at=now, expires_at=now + SESSION_LIFETIME)
+        .values(
+            last_used_at=now, expires_at=sa.case((is_acting, col(UserSession.expires_at)), else_=now + SESSION_LIFETIME)
+        )
     )
 
 
@@ -162,12 +227,7 @@ async def find(
 async def issue_ticket(session: AsyncSession, account: Account) -> str:
     """A token that lets one socket in, once, for clients that can send neither cookie nor header with it."""
     ticket = new_token()
-    expires_at = clock.now() + TICKET_LIFETIME
-    session.add(
-        SessionToken(
-            token_hash=hash_token(ticket), session_id=account.session_id, kind=TokenKind.TICKET, expires_at=expires_at
-        )
-    )
+    _add_token(session, account.session_id, TokenKind.TICKET, ticket, TICKET_LIFETIME)
     return ticket
 
 
@@ -183,9 +243,16 @@ async def redeem_ticket(session: AsyncSession, ticket: str) -> SignedIn | None:
 async def find_member(session: AsyncSession, user_id: UUID, household_id: UUID) -> Actor | None:
     """A member who is not here themselves, for what is done in their name; none who left or may not sign in."""
     row = (await session.execute(_MEMBER, {"user_id": user_id, "household_id": household_id})).one_or_none()
-    return None if row is None else _signed_in((NO_SESSION, clock.now(), *row)).actor
+    return None if row is None else _signed_in((NO_SESSION, clock.now(), None, "", *row)).actor
 
 
+_Impersonator = aliased(User)
+_Parent = aliased(UserSession)
+_HAS_ROLE = (
+    sa.exists()
+    .where(col(StaffAssignment.user_id) == col(User.id), col(StaffAssignment.role_id) == col(StaffRole.id))
+    .where(col(StaffRole.is_enabled))
+)
 _WHO = (
     col(User.id),
     col(User.name),
@@ -193,6 +260,9 @@ _WHO = (
     col(User.locale),
     col(User.theme),
     col(User.is_superuser),
+    sa.or_(col(User.is_superuser), _HAS_ROLE),
+    col(User.is_verified),
+    col(User.must_change_password),
     col(Membership.role),
     col(Membership.soon_days),
     col(Household.id),
@@ -211,11 +281,33 @@ _MEMBER = (
     .where(col(Membership.household_id) == bindparam("household_id", type_=Id))
     .where(col(User.is_active))
 )
+# While staff acts as a user, both must still be who they were.
+_IS_GOOD = sa.and_(
+    col(UserSession.expires_at) > bindparam("now", type_=UTCDateTime),
+    col(UserSession.auth_version) == col(User.auth_version),
+    col(User.is_active),
+    sa.or_(
+        col(UserSession.impersonator_id).is_(None),
+        sa.and_(
+            col(_Impersonator.is_active),
+            col(_Parent.auth_version) == col(_Impersonator.auth_version),
+            col(_Parent.expires_at) > bindparam("now", type_=UTCDateTime),
+        ),
+    ),
+)
 _BY_TOKEN = Prepared(
-    sa.select(col(UserSession.id), col(UserSession.last_used_at), *_WHO)
+    sa.select(
+        col(UserSession.id),
+        col(UserSession.last_used_at),
+        col(UserSession.impersonator_id),
+        col(_Impersonator.name),
+        *_WHO,
+    )
     .select_from(SessionToken)
     .join(UserSession, col(UserSession.id) == col(SessionToken.session_id))
     .join(User, col(User.id) == col(UserSession.user_id))
+    .outerjoin(_Impersonator, col(_Impersonator.id) == col(UserSession.impersonator_id))
+    .outerjoin(_Parent, col(_Parent.id) == col(UserSession.parent_id))
     .outerjoin(
         Membership,
         sa.and_(
@@ -229,14 +321,14 @@ _BY_TOKEN = Prepared(
         col(SessionToken.token_hash) == bindparam("token_hash"),
         col(SessionToken.kind) == bindparam("kind"),
         col(SessionToken.expires_at) > bindparam("now", type_=UTCDateTime),
-        col(UserSession.expires_at) > bindparam("now", type_=UTCDateTime),
-        col(User.is_active),
+        _IS_GOOD,
     )
 )
 
 
 def _signed_in(row: Sequence[Any]) -> SignedIn:
-    session_id, last_used_at, user_id, name, email, locale, theme, is_superuser, *rest = row
+    session_id, last_used_at, impersonator_id, impersonator_name, *rest = row
+    user_id, name, email, locale, theme, is_superuser, is_staff, is_verified, must_change_password, *rest = rest
     role, member_soon_days, household_id, household_name, time_zone, currency, household_locale, soon_days = rest
     who = {
         "user_id": user_id,
@@ -246,6 +338,11 @@ def _signed_in(row: Sequence[Any]) -> SignedIn:
         "locale": locale or household_locale or DEFAULT_LOCALE,
         "theme": Theme(theme),
         "is_superuser": bool(is_superuser),
+        "is_staff": bool(is_staff),
+        "is_verified": bool(is_verified),
+        "must_change_password": bool(must_change_password),
+        "impersonator_id": impersonator_id,
+        "impersonator_name": impersonator_name or "",
     }
     if household_id is None:
         return SignedIn(Account(**who), None, last_used_at)
@@ -261,6 +358,26 @@ def _signed_in(row: Sequence[Any]) -> SignedIn:
     return SignedIn(actor, actor, last_used_at)
 
 
+async def _end_where(session: AsyncSession, condition: sa.ColumnElement[bool]) -> None:
+    ended = delete(UserSession).where(condition).returning(col(UserSession.id), col(UserSession.user_id))
+    for session_id, user_id in (await session.execute(ended)).tuples().all():
+        outbox.tell(session, LiveKind.SESSION_REVOKED, user_id=user_id, subject_id=session_id)
+
+
+def _good_ids() -> sa.Select[tuple[UUID]]:
+    """Sessions that are not over, in any way."""
+    return (
+        sa.select(col(UserSession.id))
+        .join(User, col(User.id) == col(UserSession.user_id))
+        .where(col(UserSession.expires_at) > clock.now(), *still_good())
+    )
+
+
+def still_good() -> tuple[sa.ColumnElement[bool], ...]:
+    """That a session's user may sign in, and has not been signed out everywhere since."""
+    return col(User.is_active).is_(True), col(UserSession.auth_version) == col(User.auth_version)
+
+
 async def _end_if_replayed(session: AsyncSession, token: str) -> None:
     used = select(SessionToken.session_id).where(
         SessionToken.token_hash == hash_token(token), col(SessionToken.used_at).is_not(None)
@@ -270,15 +387,16 @@ async def _end_if_replayed(session: AsyncSession, token: str) -> None:
 
 
 async def _issue(session: AsyncSession, session_id: UUID, *, cookie: str | None = None) -> Tokens:
-    now = clock.now()
     access, renewal = new_token(), new_token()
-    lifetimes = [(TokenKind.ACCESS, access, ACCESS_LIFETIME), (TokenKind.REFRESH, renewal, SESSION_LIFETIME)]
+    _add_token(session, session_id, TokenKind.ACCESS, access, ACCESS_LIFETIME)
+    _add_token(session, session_id, TokenKind.REFRESH, renewal, SESSION_LIFETIME)
     if cookie:
-        # The session decides how long a cookie is good for, and slides while it is used.
-        lifetimes.append((TokenKind.COOKIE, cookie, timedelta(days=3650)))
-    session.add_all(
-        SessionToken(token_hash=hash_token(token), session_id=session_id, kind=kind, expires_at=now + lifetime)
-        for kind, token, lifetime in lifetimes
-    )
+        _add_token(session, session_id, TokenKind.COOKIE, cookie, COOKIE_LIFETIME)
     await session.flush()
     return Tokens(session_id=session_id, cookie=cookie or "", access=access, refresh=renewal)
+
+
+def _add_token(session: AsyncSession, session_id: UUID, kind: TokenKind, token: str, lifetime: timedelta) -> None:
+    session.add(
+        SessionToken(token_hash=hash_token(token), session_id=session_id, kind=kind, expires_at=clock.now() + lifetime)
+    )

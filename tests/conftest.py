@@ -247,7 +247,7 @@ async def _make_cast(session: AsyncSession) -> None:
     session.add_all(
         Membership(household_id=actor.household_id, user_id=actor.user_id, role=actor.role)
         for actor in actors
-        if actor.name != "Sam"
+        if actor.name != "Sam" and actor.role
     )
     session.add_all(
         UserSession(

@@ -7,6 +7,8 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.core.origin import Origin, Source, set_origin
+
 logger = structlog.get_logger("larder.access")
 
 HEADER = "X-Request-ID"
@@ -26,6 +28,7 @@ class RequestId:
         scope.setdefault("state", {})["request_id"] = request_id
         is_probe = scope["path"] in PROBES
         started = 0.0 if is_probe else time.perf_counter()
+        set_origin(_origin_of(scope, request_id))
         status = 500
         if not is_probe:
             structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -49,6 +52,14 @@ class RequestId:
                     ms=round((time.perf_counter() - started) * 1000, 1),
                 )
                 structlog.contextvars.clear_contextvars()
+
+
+def _origin_of(scope: Scope, request_id: str) -> Origin:
+    path = scope["path"]
+    source = Source.API if path.startswith("/api/") else Source.PANEL if path.startswith("/admin") else Source.PAGE
+    client = scope.get("client")
+    user_agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
+    return Origin(source, client[0] if client else "", request_id, user_agent.decode("latin-1")[:400])
 
 
 def _loggable(path: str) -> str:

@@ -120,7 +120,7 @@ async def more(request: Request, session: SessionDep, account: AccountDep) -> Re
 
 
 async def _sign_in(request: Request, session: SessionDep, user: Any, response: Response) -> Response:
-    tokens = await sessions.start(session, user.id, user_agent=request.headers.get("user-agent", ""))
+    tokens = await sessions.start(session, user)
     auth.session_cookie.attach(response, tokens.cookie, secure=auth.is_secure(request))
     response.headers["Cache-Control"] = "no-store"
     return response

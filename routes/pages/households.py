@@ -19,7 +19,7 @@ from services import categories, households, locations, sessions, units
 from services.core.errors import NotFound
 from services.core.i18n import _, parse_locale
 from services.core.pagination import PageRequest
-from services.permissions import RANK, Account, Actor
+from services.permissions import RANK, Account, Actor, rank
 from services.schemas.households import HouseholdForm, HouseholdUpdate, InvitationCreate, MemberUpdate
 from services.schemas.types import Schema
 from services.schemas.words import CategoryCreate, LocationCreate, LocationUpdate, UnitCreate
@@ -230,7 +230,7 @@ async def _page(
         "members": members.items,
         "waiting": waiting.items if waiting else [],
         "roles": [pair for pair in choices(Role) if pair[0] != Role.OWNER],
-        "inviting": [(r.value, label(r)) for r in Role if r is not Role.OWNER and RANK[r] <= RANK[actor.role]],
+        "inviting": [(r.value, label(r)) for r in Role if r is not Role.OWNER and RANK[r] <= rank(actor)],
         "zones": _zones(),
         "currencies": sorted(list_currencies()),
         "locales": languages(household.locale),

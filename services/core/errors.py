@@ -41,6 +41,18 @@ class PermissionDenied(AppError):
     code = "permission_denied"
 
 
+class PasswordChangeRequired(PermissionDenied):
+    """Somebody signed in who must choose a password of their own before anything else."""
+
+    code = "password_change_required"
+
+
+class NotVerified(PermissionDenied):
+    """Somebody signed in whose e-mail address must be verified before anything else."""
+
+    code = "not_verified"
+
+
 class Conflict(AppError):
     code = "conflict"
 
@@ -56,7 +68,13 @@ class InvalidInput(AppError):
 
 
 class LimitExceeded(AppError):
+    """`retry_after`: in how many seconds it may be tried again."""
+
     code = "limit_exceeded"
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
 
 
 class Unavailable(AppError):

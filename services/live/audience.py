@@ -11,6 +11,7 @@ from sqlmodel import col
 from models import Household, Membership, User, UserSession
 from services.core import clock
 from services.core.i18n import DEFAULT_LOCALE
+from services.sessions import still_good
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ async def load(session: AsyncSession, session_ids: Collection[UUID]) -> dict[UUI
         .join(User, col(User.id) == col(UserSession.user_id))
         .outerjoin(Membership, col(Membership.user_id) == col(User.id))
         .outerjoin(Household, col(Household.id) == col(Membership.household_id))
-        .where(col(UserSession.id).in_(session_ids), col(UserSession.expires_at) > clock.now(), col(User.is_active))
+        .where(col(UserSession.id).in_(session_ids), col(UserSession.expires_at) > clock.now(), *still_good())
     )
     found: dict[UUID, Audience] = {}
     for session_id, user_id, locale, household_id, household_locale, time_zone, soon_days in rows:

@@ -16,7 +16,7 @@ class HouseholdRead(Read):
     currency: str = Field(examples=["EUR"])
     locale: str = Field(examples=["en-GB"])
     soon_days: int = Field(description="From how many days before its date a lot is soon due.")
-    role: Role = Field(description="Yours.")
+    role: Role | None = Field(description="Yours; null for staff.")
 
 
 class HouseholdCreate(Schema):

@@ -48,8 +48,8 @@ async def count_users() -> int:
 async def sign_in_twice(email: str) -> None:
     user = await auth.authenticate(email, PASSWORD)
     async with session_scope() as session:
-        await sessions.start(session, user.id)
-        await sessions.start(session, user.id)
+        await sessions.start(session, user)
+        await sessions.start(session, user)
 
 
 async def count_sessions(email: str) -> int:

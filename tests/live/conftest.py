@@ -217,7 +217,7 @@ async def move_in(place: Place, name: str, *, household_id: UUID | None = None, 
             session.add_all(locations.first_locations(household.id))
             household_id = household.id
         session.add(Membership(household_id=household_id, user_id=user.id, role=role, soon_days=more.get("soon_days")))
-        tokens = await sessions.start(session, user.id)
+        tokens = await sessions.start(session, user)
     return Person(place, user.id, household_id, tokens.session_id, tokens.access, tokens.cookie)
 
 

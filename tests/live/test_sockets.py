@@ -353,7 +353,7 @@ async def _disable(person: Person) -> None:
 
 async def test_a_session_that_is_ended_is_cut_off_and_no_other(alice: Person) -> None:
     async with session_scope() as session:
-        elsewhere = await sessions.start(session, alice.user_id)
+        elsewhere = await sessions.start(session, await session.get_one(User, alice.user_id))
     other = {"Authorization": f"Bearer {elsewhere.access}"}
     async with alice.socket() as ended, alice.socket(additional_headers=other) as staying:
         await alice.post("/auth/logout")
