@@ -10,7 +10,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from admin import mount_admin
 from db import get_database, use_database
-from routes import api, health, live, pages, static
+from routes import api, health, live, pages, staff, static
 from routes.errors import LastResort, add_exception_handlers, refuse_cross_origin, refuse_too_large
 from routes.idempotent import Replay, replay
 from routes.middleware.body_limit import BodyLimit
@@ -62,7 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     add_exception_handlers(app)
     app.add_exception_handler(Replay, replay)
     # Taken over as they are: FastAPI matches the routes of included routers twice for each request.
-    for router in (health.router, *api.ROUTERS, live.ticket_router, *pages.ROUTERS, live.router):
+    for router in (health.router, *api.ROUTERS, live.ticket_router, *pages.ROUTERS, *staff.ROUTERS, live.router):
         app.router.routes.extend(router.routes)
     static.mount_static(app)
     mount_admin(app, settings)

@@ -72,7 +72,8 @@ async def find_actor(session: AsyncSession, account: Account, household_id: UUID
     staff = await load(session, account)
     if staff is None or permission not in staff.reaches:
         return None
-    reached = staff.reaches[permission].rows(Household)
+    mine = staff.reaches[permission]
+    reached = mine.rows(Household)
     household = (await session.scalars(select(Household).where(Household.id == household_id, reached))).one_or_none()
     if household is None:
         return None
@@ -81,7 +82,8 @@ async def find_actor(session: AsyncSession, account: Account, household_id: UUID
         household_id=household.id,
         household_name=household.name,
         role=None,
-        staff_permissions=frozenset(staff.reaches),
+        # Those that reach as far: what is asked for on the way has not been looked up by itself.
+        staff_permissions=frozenset(name for name, other in staff.reaches.items() if other == mine),
         time_zone=household.time_zone,
         currency=household.currency,
         soon_days=household.soon_days,

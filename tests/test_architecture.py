@@ -227,7 +227,8 @@ def test_every_route_knows_who_acts_or_is_public_on_purpose(app: FastAPI) -> Non
         f"{sorted(entry.methods)} {entry.path} ({entry.name}) asks for no actor. Take ActorDep or AccountDep, "
         "or add its name to PUBLIC in this test."
         for entry in _own_routes(app)
-        if entry.name not in PUBLIC and not _depends_on(entry, deps._actor, deps._account, deps._socket_account)
+        if entry.name not in PUBLIC
+        and not _depends_on(entry, deps._actor, deps._account, deps._staff, deps._socket_account)
     ]
     assert open_doors == []
 
