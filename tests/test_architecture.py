@@ -208,6 +208,9 @@ def test_templates_mark_nothing_as_safe_and_hold_no_script() -> None:
 # Routes
 
 
+KNOWN = (deps._actor, deps._account, deps._staff, deps._socket_account)
+
+
 def _own_routes(app: FastAPI) -> list[RouteEntry]:
     return [entry for entry in list_routes(app) if entry.methods != {"*"}]
 
