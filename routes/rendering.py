@@ -55,7 +55,7 @@ def render(
     status_code: int = 200,
 ) -> Response:
     """Render a page, or only its `fragment` block when HTMX asked for it."""
-    values = {**_common(request), **(context or {})}
+    values = {**common(request), **(context or {})}
     if fragment and wants_fragment(request):
         body = render_block(environment(), template, fragment, values)
     else:
@@ -178,7 +178,8 @@ def _drawn_lot_line(_locale: str, row: stock.Row, can_act: bool, pane: str) -> s
     return drawn
 
 
-def _common(request: Request) -> dict[str, Any]:
+def common(request: Request) -> dict[str, Any]:
+    """What every page finds in its context."""
     account: Account | None = getattr(request.state, "account", None)
     actor = account if isinstance(account, Actor) else None
     locale = i18n.parse_locale(i18n.current_locale())
@@ -187,7 +188,8 @@ def _common(request: Request) -> dict[str, Any]:
         "path": request.url.path,
         "account": account,
         "actor": actor,
-        "can": actor.can if actor else _cannot,
+        "can": getattr(account, "can", _cannot),
+        "menu": getattr(request.state, "menu", ()),
         "theme": account.theme if account else Theme.SYSTEM,
         "lang": i18n.current_locale(),
         "direction": locale.text_direction,
