@@ -5,6 +5,7 @@ A permission is the name of a route. What is not in the table is denied to every
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from models import Role, Theme
@@ -109,6 +110,7 @@ class Account:
     must_change_password: bool = False
     impersonator_id: UUID | None = None
     impersonator_name: str = ""
+    acting_until: datetime | None = None
     scopes: frozenset[str] | None = None
 
 

@@ -14,12 +14,14 @@ from sqlmodel import col, delete, select, update
 
 from db import Id, Prepared, UTCDateTime
 from models import (
+    GrantKind,
     Household,
     LiveKind,
     Membership,
     Role,
     SessionToken,
     StaffAssignment,
+    StaffGrant,
     StaffRole,
     Theme,
     TokenKind,
@@ -44,6 +46,7 @@ TICKET_LIFETIME = timedelta(seconds=60)
 TOUCH_EVERY = timedelta(hours=1)
 REPLAY_MEMORY = timedelta(days=7)
 NO_SESSION = UUID(int=0)
+ACTING_PERMISSION = "acting:start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +246,7 @@ async def redeem_ticket(session: AsyncSession, ticket: str) -> SignedIn | None:
 async def find_member(session: AsyncSession, user_id: UUID, household_id: UUID) -> Actor | None:
     """A member who is not here themselves, for what is done in their name; none who left or may not sign in."""
     row = (await session.execute(_MEMBER, {"user_id": user_id, "household_id": household_id})).one_or_none()
-    return None if row is None else _signed_in((NO_SESSION, clock.now(), None, "", *row)).actor
+    return None if row is None else _signed_in((NO_SESSION, clock.now(), None, None, "", *row)).actor
 
 
 _Impersonator = aliased(User)
@@ -281,24 +284,31 @@ _MEMBER = (
     .where(col(Membership.household_id) == bindparam("household_id", type_=Id))
     .where(col(User.is_active))
 )
-# While staff acts as a user, both must still be who they were.
-_IS_GOOD = sa.and_(
-    col(UserSession.expires_at) > bindparam("now", type_=UTCDateTime),
-    col(UserSession.auth_version) == col(User.auth_version),
-    col(User.is_active),
-    sa.or_(
-        col(UserSession.impersonator_id).is_(None),
-        sa.and_(
-            col(_Impersonator.is_active),
-            col(_Parent.auth_version) == col(_Impersonator.auth_version),
-            col(_Parent.expires_at) > bindparam("now", type_=UTCDateTime),
-        ),
-    ),
+_MAY_ACT = (
+    sa.exists()
+    .where(col(StaffAssignment.user_id) == col(_Impersonator.id), col(StaffAssignment.role_id) == col(StaffRole.id))
+    .where(col(StaffRole.is_enabled), col(StaffGrant.role_id) == col(StaffRole.id))
+    .where(col(StaffGrant.kind) == GrantKind.PERMISSION, col(StaffGrant.name) == ACTING_PERMISSION)
 )
+
+
+def _acting_is_good(now: Any) -> sa.ColumnElement[bool]:
+    """That the staff who acts in a session still may: they are signed in where they began, and a role allows it."""
+    return (
+        sa.exists()
+        .where(col(_Impersonator.id) == col(UserSession.impersonator_id), col(_Parent.id) == col(UserSession.parent_id))
+        .where(col(_Impersonator.is_active), col(_Parent.auth_version) == col(_Impersonator.auth_version))
+        .where(col(_Parent.expires_at) > now, sa.or_(col(_Impersonator.is_superuser), _MAY_ACT))
+        .correlate(UserSession)
+    )
+
+
+_NOW = bindparam("now", type_=UTCDateTime)
 _BY_TOKEN = Prepared(
     sa.select(
         col(UserSession.id),
         col(UserSession.last_used_at),
+        col(UserSession.expires_at),
         col(UserSession.impersonator_id),
         col(_Impersonator.name),
         *_WHO,
@@ -307,7 +317,6 @@ _BY_TOKEN = Prepared(
     .join(UserSession, col(UserSession.id) == col(SessionToken.session_id))
     .join(User, col(User.id) == col(UserSession.user_id))
     .outerjoin(_Impersonator, col(_Impersonator.id) == col(UserSession.impersonator_id))
-    .outerjoin(_Parent, col(_Parent.id) == col(UserSession.parent_id))
     .outerjoin(
         Membership,
         sa.and_(
@@ -320,14 +329,17 @@ _BY_TOKEN = Prepared(
     .where(
         col(SessionToken.token_hash) == bindparam("token_hash"),
         col(SessionToken.kind) == bindparam("kind"),
-        col(SessionToken.expires_at) > bindparam("now", type_=UTCDateTime),
-        _IS_GOOD,
+        col(SessionToken.expires_at) > _NOW,
+        col(UserSession.expires_at) > _NOW,
+        col(UserSession.auth_version) == col(User.auth_version),
+        col(User.is_active),
+        sa.or_(col(UserSession.impersonator_id).is_(None), _acting_is_good(_NOW)),
     )
 )
 
 
 def _signed_in(row: Sequence[Any]) -> SignedIn:
-    session_id, last_used_at, impersonator_id, impersonator_name, *rest = row
+    session_id, last_used_at, expires_at, impersonator_id, impersonator_name, *rest = row
     user_id, name, email, locale, theme, is_superuser, is_staff, is_verified, must_change_password, *rest = rest
     role, member_soon_days, household_id, household_name, time_zone, currency, household_locale, soon_days = rest
     who = {
@@ -343,6 +355,7 @@ def _signed_in(row: Sequence[Any]) -> SignedIn:
         "must_change_password": bool(must_change_password),
         "impersonator_id": impersonator_id,
         "impersonator_name": impersonator_name or "",
+        "acting_until": expires_at if impersonator_id else None,
     }
     if household_id is None:
         return SignedIn(Account(**who), None, last_used_at)
@@ -374,8 +387,12 @@ def _good_ids() -> sa.Select[tuple[UUID]]:
 
 
 def still_good() -> tuple[sa.ColumnElement[bool], ...]:
-    """That a session's user may sign in, and has not been signed out everywhere since."""
-    return col(User.is_active).is_(True), col(UserSession.auth_version) == col(User.auth_version)
+    """That a session's user may sign in, and has not been signed out everywhere since; nor staff who acts as them."""
+    return (
+        col(User.is_active).is_(True),
+        col(UserSession.auth_version) == col(User.auth_version),
+        sa.or_(col(UserSession.impersonator_id).is_(None), _acting_is_good(clock.now())),
+    )
 
 
 async def _end_if_replayed(session: AsyncSession, token: str) -> None:
