@@ -10,7 +10,7 @@ from sqladmin.authorization import AuthorizationBackend
 import auth
 from db import session_scope
 from routes.errors import answer, problem
-from services import sessions, staff
+from services import menus, sessions, staff
 from services.core.errors import PermissionDenied
 from services.core.i18n import _
 from services.staff import Staff
@@ -56,8 +56,9 @@ class StaffOnly(AuthenticationBackend):
             return problem(request, error)
         async with session_scope(read_only=True) as session:
             found = await staff.load(session, signed_in.account)
-        if found is None:
-            return answer(request, 403, _("The panel is for staff."), code="permission_denied")
+            if found is None:
+                return answer(request, 403, _("The panel is for staff."), code="permission_denied")
+            request.state.menu = await menus.visible(session, found)
         request.state.account = request.state.staff = found
         return True
 

@@ -11,7 +11,7 @@ import auth
 from db import get_session, session_scope
 from models import TokenKind
 from routes.middleware.cross_origin import is_same_origin
-from services import sessions
+from services import menus, sessions
 from services.core.errors import NotSignedIn, PermissionDenied
 from services.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
 from services.permissions import Account, Actor
@@ -36,6 +36,7 @@ async def _actor(request: Request, session: SessionDep) -> Actor:
 async def _staff(request: Request, session: SessionDep) -> Staff:
     request.state.session = session
     request.state.account = staff = await auth.current_staff(request, session)
+    request.state.menu = await menus.visible(session, staff)
     return staff
 
 
