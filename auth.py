@@ -31,11 +31,12 @@ from services.core.errors import (
     NotFound,
     NotSignedIn,
     NotVerified,
+    NotWhileActing,
     PasswordChangeRequired,
     PermissionDenied,
 )
 from services.core.i18n import _, is_locale, use_locale
-from services.permissions import Account, Actor, require
+from services.permissions import NEVER_WHILE_ACTING, Account, Actor, require
 from services.schemas.accounts import Register
 from services.schemas.households import HouseholdCreate
 from settings import Registration, get_settings
@@ -224,8 +225,11 @@ _BEFORE_VERIFYING = _BEFORE_ALL_ELSE | {"account:profile", "account:verify_email
 def admit(account: Account, permission: str) -> None:
     """Let a signed-in user on to a route, a socket or the panel.
 
-    Raises `PasswordChangeRequired` and `NotVerified` where something must come first.
+    Raises `PasswordChangeRequired` and `NotVerified` where something must come first, and `NotWhileActing` for staff
+    who acts as that user.
     """
+    if account.impersonator_id is not None and permission in NEVER_WHILE_ACTING:
+        raise NotWhileActing(_("Nobody can do that for somebody else."))
     if account.must_change_password and account.impersonator_id is None and permission not in _BEFORE_ALL_ELSE:
         raise PasswordChangeRequired(_("Choose a new password first."))
     if get_settings().require_verified and not account.is_verified and permission not in _BEFORE_VERIFYING:

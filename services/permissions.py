@@ -88,6 +88,24 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[str]] = {
     Role.OWNER: _OWNER,
 }
 
+# What staff can not do in a user's name: change how one signs in or what one owns, and hand out what outlives the act.
+NEVER_WHILE_ACTING = frozenset(
+    {
+        "account:change_email",
+        "account:delete",
+        "account:password",
+        "account:verify_email",
+        "auth:logout_all",
+        "channels:add",
+        "feeds:start",
+        "households:delete",
+        "invitations:accept",
+        "invitations:create",
+        "members:transfer_ownership",
+        "sessions:end",
+    }
+)
+
 RANK: Mapping[Role, int] = {Role.VIEWER: 0, Role.MEMBER: 1, Role.ADMIN: 2, Role.OWNER: 3}
 
 
@@ -127,6 +145,8 @@ class Actor(Account):
     soon_days: int
 
     def can(self, permission: str) -> bool:
+        if self.impersonator_id is not None and permission in NEVER_WHILE_ACTING:
+            return False
         return permission in (self.staff_permissions if self.role is None else ROLE_PERMISSIONS[self.role])
 
 

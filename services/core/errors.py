@@ -53,6 +53,12 @@ class NotVerified(PermissionDenied):
     code = "not_verified"
 
 
+class NotWhileActing(PermissionDenied):
+    """Staff who acts as somebody else, and wants what only that somebody may do."""
+
+    code = "not_while_acting"
+
+
 class Conflict(AppError):
     code = "conflict"
 
