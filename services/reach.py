@@ -83,8 +83,13 @@ def combine(user_id: UUID, scopes: Iterable[tuple[DataScope, Mapping[str, Any]]]
     for scope, chosen in scopes:
         if scope is DataScope.ALL:
             return everything(user_id)
-        conditions[f"{scope} {chosen}"] = _condition(user_id, scope, chosen)
+        conditions[_in_words(scope, chosen)] = _condition(user_id, scope, chosen)
     return Reach(user_id, sa.or_(sa.false(), *conditions.values()), frozenset(conditions))
+
+
+def covers(reach: Reach, scope: DataScope, chosen: Mapping[str, Any]) -> bool:
+    """Whether one reaches all that somebody else would with this scope."""
+    return reach.is_all or _in_words(scope, chosen) in reach.scopes
 
 
 def parse_filter(chosen: Mapping[str, Any]) -> Condition:
@@ -97,6 +102,10 @@ def parse_filter(chosen: Mapping[str, Any]) -> Condition:
         if set(chosen) == {word} and isinstance(chosen[word], list) and chosen[word]:
             return join(*(_rule(rule) for rule in chosen[word]))
     raise InvalidInput({"filter": _("Give a list of rules under “all” or “any”.")})
+
+
+def _in_words(scope: DataScope, chosen: Mapping[str, Any]) -> str:
+    return f"{scope} {chosen}"
 
 
 def _rule(rule: Any) -> Condition:

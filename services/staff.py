@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from models import DataScope, GrantKind, Household, StaffAssignment, StaffGrant, StaffRole
+from models import DataScope, GrantKind, Household, StaffAssignment, StaffGrant, StaffRole, User
 from services import reach
 from services.core.errors import PermissionDenied
 from services.core.i18n import _
@@ -49,6 +49,15 @@ def require(staff: Staff, permission: str) -> None:
     """Raises `PermissionDenied` when no role of theirs grants it."""
     if not staff.can(permission):
         raise PermissionDenied(_("Your staff roles do not allow that."))
+
+
+def require_above(staff: Staff | None, user: User) -> None:
+    """Before anything is done to somebody's account: nobody touches a superuser but a superuser.
+
+    `staff` is None on the command line. Raises `PermissionDenied`.
+    """
+    if user.is_superuser and staff is not None and not staff.is_superuser:
+        raise PermissionDenied(_("Only superusers do that to a superuser."))
 
 
 async def load(session: AsyncSession, account: Account) -> Staff | None:

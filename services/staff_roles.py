@@ -1,0 +1,360 @@
+"""Staff roles: what each grants and how far it reaches, and who of the staff has which.
+
+Nobody gives away what they do not hold. Whoever makes, changes, removes, assigns or withdraws a role must hold all it
+grants, before and after, and reach as far with it; only superusers are above that, and only they touch a superuser.
+`by` is None on the command line, which may do anything.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, delete, select
+
+from db import insert_new, take_turns, unless_taken
+from models import (
+    DataScope,
+    GrantKind,
+    Household,
+    MenuItem,
+    MenuKind,
+    StaffAssignment,
+    StaffGrant,
+    StaffHousehold,
+    StaffRole,
+    User,
+)
+from services import audit, reach, staff
+from services.core.errors import Conflict, InvalidInput, NotFound, PermissionDenied
+from services.core.i18n import _
+from services.schemas.staff_roles import RoleRow, StaffRoleCreate, StaffRoleUpdate
+from services.staff import Staff
+
+LOCK = 0x1A4DE7
+ASSIGN = "roles:assign"
+
+Grants = Mapping[GrantKind, frozenset[str]]
+
+
+async def list_roles(session: AsyncSession) -> Sequence[RoleRow]:
+    """All of them, by name."""
+    role_id = col(StaffRole.id)
+    holders = sa.select(sa.func.count()).where(col(StaffAssignment.role_id) == role_id).scalar_subquery()
+    granted = sa.select(sa.func.count()).where(col(StaffGrant.role_id) == role_id).scalar_subquery()
+    rows = await session.execute(sa.select(StaffRole, holders, granted).order_by(col(StaffRole.name)))
+    return [
+        RoleRow(role.id, role.code, role.name, role.description, role.data_scope, role.is_enabled, held, grants)
+        for role, held, grants in rows
+    ]
+
+
+async def get_role(session: AsyncSession, role_id: UUID, *, lock: bool = False) -> StaffRole:
+    """Raises `NotFound`."""
+    statement = select(StaffRole).where(StaffRole.id == role_id)
+    role = (await session.scalars(statement.with_for_update() if lock else statement)).one_or_none()
+    if role is None:
+        raise NotFound(_("There is no such role."))
+    return role
+
+
+async def find_role(session: AsyncSession, code: str) -> StaffRole | None:
+    return (await session.scalars(select(StaffRole).where(StaffRole.code == code))).one_or_none()
+
+
+async def list_grants(session: AsyncSession) -> Mapping[UUID, Grants]:
+    """What each role grants, all at once."""
+    found: dict[UUID, dict[GrantKind, set[str]]] = {}
+    for grant in await session.scalars(select(StaffGrant)):
+        found.setdefault(grant.role_id, {}).setdefault(grant.kind, set()).add(grant.name)
+    return {role_id: {kind: frozenset(names.get(kind, ())) for kind in GrantKind} for role_id, names in found.items()}
+
+
+async def grants_of(session: AsyncSession, role_id: UUID) -> Grants:
+    granted: dict[GrantKind, set[str]] = {kind: set() for kind in GrantKind}
+    for grant in await session.scalars(select(StaffGrant).where(StaffGrant.role_id == role_id)):
+        granted[grant.kind].add(grant.name)
+    return {kind: frozenset(names) for kind, names in granted.items()}
+
+
+async def roles_of(session: AsyncSession, user_id: UUID) -> Sequence[StaffRole]:
+    return (
+        await session.scalars(
+            select(StaffRole)
+            .join(StaffAssignment, col(StaffAssignment.role_id) == col(StaffRole.id))
+            .where(StaffAssignment.user_id == user_id)
+            .order_by(col(StaffRole.name))
+        )
+    ).all()
+
+
+async def holders_of(session: AsyncSession, role_id: UUID) -> Sequence[User]:
+    return (
+        await session.scalars(
+            select(User)
+            .join(StaffAssignment, col(StaffAssignment.user_id) == col(User.id))
+            .where(StaffAssignment.role_id == role_id)
+            .order_by(col(User.email))
+        )
+    ).all()
+
+
+async def households_of(session: AsyncSession, user_id: UUID) -> Sequence[Household]:
+    """Those that are assigned to one of the staff."""
+    return (
+        await session.scalars(
+            select(Household)
+            .join(StaffHousehold, col(StaffHousehold.household_id) == col(Household.id))
+            .where(StaffHousehold.user_id == user_id)
+            .order_by(col(Household.name))
+        )
+    ).all()
+
+
+async def create(session: AsyncSession, by: Staff | None, data: StaffRoleCreate) -> StaffRole:
+    """A role that grants nothing yet. Raises `InvalidInput` for a filter that says nothing, `Conflict` for a code."""
+    role = StaffRole(**data.model_dump())
+    role.filter = _checked_filter(role.data_scope, data.filter)
+    async with unless_taken(session, Conflict(_("There is a role with this code already."), code="duplicate")):
+        session.add(role)
+    audit.record(session, "roles:create", by=by, subject=role, after=audit.snapshot(role))
+    return role
+
+
+async def edit(session: AsyncSession, by: Staff | None, role_id: UUID, data: StaffRoleUpdate) -> StaffRole:
+    """Raises `PermissionDenied` when it grants more than `by` holds, with the reach it has or is to have."""
+    role = await get_role(session, role_id, lock=True)
+    await _require_holding_all(session, by, role)
+    before = audit.snapshot(role)
+    role.sqlmodel_update({name: value for name, value in data.model_dump().items() if value is not None})
+    role.filter = _checked_filter(role.data_scope, role.filter)
+    await _require_holding_all(session, by, role)
+    audit.record(session, "roles:edit", by=by, subject=role, before=before, after=audit.snapshot(role))
+    return role
+
+
+async def remove(session: AsyncSession, by: Staff | None, role_id: UUID) -> None:
+    """Whoever has it loses what it grants."""
+    role = await get_role(session, role_id, lock=True)
+    granted = await _require_holding_all(session, by, role)
+    holders = [holder.email for holder in await holders_of(session, role_id)]
+    before = {**audit.snapshot(role), **_listed(granted), "holders": holders}
+    audit.record(session, "roles:delete", by=by, subject=role, before=before)
+    await session.delete(role)
+
+
+async def set_grants(
+    session: AsyncSession,
+    by: Staff | None,
+    role_id: UUID,
+    kind: GrantKind,
+    names: Collection[str],
+    *,
+    known: Collection[str] = (),
+) -> None:
+    """Let a role grant exactly these of a kind. `known`: the permissions there are (`endpoints.Registry`).
+
+    Raises `InvalidInput` for what there is not, `PermissionDenied` for what `by` does not hold.
+    """
+    role = await get_role(session, role_id, lock=True)
+    granted = await _require_holding_all(session, by, role)
+    wanted = frozenset(names)
+    added, removed = wanted - granted[kind], granted[kind] - wanted
+    if not (added or removed):
+        return
+
+    await _require_known(session, kind, added, known)
+    _require_holding(by, role, {kind: added})
+    await session.execute(
+        delete(StaffGrant).where(
+            col(StaffGrant.role_id) == role_id, col(StaffGrant.kind) == kind, col(StaffGrant.name).in_(removed)
+        )
+    )
+    session.add_all(StaffGrant(role_id=role_id, kind=kind, name=name) for name in added)
+    await session.flush()
+    audit.record(
+        session,
+        "roles:grant",
+        by=by,
+        subject=role,
+        before=_listed({kind: removed}),
+        after=_listed({kind: added}),
+    )
+
+
+async def change_grants(
+    session: AsyncSession,
+    by: Staff | None,
+    role_id: UUID,
+    kind: GrantKind,
+    *,
+    add: Collection[str] = (),
+    remove: Collection[str] = (),
+    known: Collection[str] = (),
+) -> None:
+    """Let a role grant some more, and others no more. See `set_grants`."""
+    await get_role(session, role_id, lock=True)
+    granted = (await grants_of(session, role_id))[kind]
+    await set_grants(session, by, role_id, kind, (granted | set(add)) - set(remove), known=known)
+
+
+async def assign(session: AsyncSession, by: Staff | None, user_id: UUID, role_id: UUID) -> None:
+    """Give somebody a role; again changes nothing."""
+    role = await get_role(session, role_id, lock=True)
+    user = await _get_user(session, by, user_id)
+    await _require_holding_all(session, by, role)
+    if role.data_scope is DataScope.HOUSEHOLDS:
+        await _require_reaching_theirs(session, by, user_id)
+    made = await session.execute(
+        insert_new(session, StaffAssignment)
+        .values(user_id=user_id, role_id=role_id)
+        .returning(col(StaffAssignment.role_id))
+    )
+    if made.first():
+        audit.record(session, ASSIGN, by=by, subject=user, after={"role": role.code})
+
+
+async def withdraw(session: AsyncSession, by: Staff | None, user_id: UUID, role_id: UUID) -> None:
+    role = await get_role(session, role_id, lock=True)
+    user = await _get_user(session, by, user_id)
+    await _require_holding_all(session, by, role)
+    ended = await session.execute(
+        delete(StaffAssignment)
+        .where(col(StaffAssignment.user_id) == user_id, col(StaffAssignment.role_id) == role_id)
+        .returning(col(StaffAssignment.role_id))
+    )
+    if ended.first():
+        audit.record(session, "roles:withdraw", by=by, subject=user, before={"role": role.code})
+
+
+async def assign_household(session: AsyncSession, by: Staff | None, user_id: UUID, household_id: UUID) -> None:
+    """Let the scope `households` of somebody's roles reach one more, which `by` must reach too."""
+    user = await _get_user(session, by, user_id)
+    household = await _get_household(session, by, household_id)
+    made = await session.execute(
+        insert_new(session, StaffHousehold)
+        .values(user_id=user_id, household_id=household_id)
+        .returning(col(StaffHousehold.household_id))
+    )
+    if made.first():
+        audit.record(session, "roles:assign_household", by=by, subject=user, after={"household": household.name})
+
+
+async def withdraw_household(session: AsyncSession, by: Staff | None, user_id: UUID, household_id: UUID) -> None:
+    user = await _get_user(session, by, user_id)
+    household = await _get_household(session, by, household_id)
+    ended = await session.execute(
+        delete(StaffHousehold)
+        .where(col(StaffHousehold.user_id) == user_id, col(StaffHousehold.household_id) == household_id)
+        .returning(col(StaffHousehold.household_id))
+    )
+    if ended.first():
+        audit.record(session, "roles:withdraw_household", by=by, subject=user, before={"household": household.name})
+
+
+async def make_superuser(session: AsyncSession, by: Staff | None, user_id: UUID) -> None:
+    await _set_superuser(session, by, user_id, is_superuser=True)
+
+
+async def unmake_superuser(session: AsyncSession, by: Staff | None, user_id: UUID) -> None:
+    """Raises `Conflict` for the last one who can sign in."""
+    await require_other_superuser(session, user_id)
+    await _set_superuser(session, by, user_id, is_superuser=False)
+
+
+async def require_other_superuser(session: AsyncSession, user_id: UUID) -> None:
+    """Before a superuser is demoted, disabled or deleted: there is another one, and stays so until the commit.
+
+    Raises `Conflict`. Of several who do that at once, one at a time goes on from here.
+    """
+    await take_turns(session, LOCK)
+    others = sa.exists().where(col(User.is_superuser), col(User.is_active), col(User.id) != user_id)
+    is_one = sa.exists().where(col(User.is_superuser), col(User.is_active), col(User.id) == user_id)
+    if await session.scalar(sa.select(sa.and_(is_one, ~others))):
+        raise Conflict(_("This is the last superuser. Make somebody else one first."), code="last_superuser")
+
+
+async def _set_superuser(session: AsyncSession, by: Staff | None, user_id: UUID, *, is_superuser: bool) -> None:
+    if by is not None and not by.is_superuser:
+        raise PermissionDenied(_("Only superusers make superusers."))
+    user = await _get_user(session, by, user_id)
+    if user.is_superuser is is_superuser:
+        return
+    user.is_superuser = is_superuser
+    changed = {"before": {"is_superuser": not is_superuser}, "after": {"is_superuser": is_superuser}}
+    audit.record(session, "roles:super", by=by, subject=user, **changed)
+
+
+async def _get_user(session: AsyncSession, by: Staff | None, user_id: UUID) -> User:
+    """Somebody whose roles `by` may change. Raises `NotFound` and `PermissionDenied`."""
+    statement = select(User).where(User.id == user_id).with_for_update()
+    if by is not None:
+        statement = statement.where(by.reach(ASSIGN).rows(User))
+    user = (await session.scalars(statement.execution_options(populate_existing=True))).one_or_none()
+    if user is None:
+        raise NotFound(_("There is no such user."))
+    staff.require_above(by, user)
+    return user
+
+
+async def _get_household(session: AsyncSession, by: Staff | None, household_id: UUID) -> Household:
+    statement = select(Household).where(Household.id == household_id)
+    if by is not None:
+        statement = statement.where(by.reach(ASSIGN).rows(Household))
+    household = (await session.scalars(statement)).one_or_none()
+    if household is None:
+        raise NotFound(_("There is no such household."))
+    return household
+
+
+async def _require_reaching_theirs(session: AsyncSession, by: Staff | None, user_id: UUID) -> None:
+    """A role that reaches somebody's assigned households is given by those who reach these themselves."""
+    if by is None or by.reach(ASSIGN).is_all:
+        return
+    reached = sa.select(col(Household.id)).where(by.reach(ASSIGN).rows(Household))
+    beyond = sa.exists().where(col(StaffHousehold.user_id) == user_id, col(StaffHousehold.household_id).not_in(reached))
+    if await session.scalar(sa.select(beyond)):
+        raise PermissionDenied(_("This would reach households that you do not reach."), code="escalation")
+
+
+async def _require_holding_all(session: AsyncSession, by: Staff | None, role: StaffRole) -> Grants:
+    granted = await grants_of(session, role.id)
+    _require_holding(by, role, granted)
+    return granted
+
+
+def _require_holding(by: Staff | None, role: StaffRole, granted: Grants) -> None:
+    if by is None or by.is_superuser:
+        return
+    holds = {
+        GrantKind.PERMISSION: lambda name: reach.covers(by.reach(name), role.data_scope, role.filter),
+        GrantKind.MENU: by.sees,
+        GrantKind.BUTTON: by.has_button,
+    }
+    lacking = sorted(name for kind, names in granted.items() for name in names if not holds[kind](name))
+    if lacking:
+        message = _("You cannot give or take what you do not hold, or not as far: {names}.")
+        raise PermissionDenied(message.format(names=", ".join(lacking[:5])), code="escalation")
+
+
+async def _require_known(
+    session: AsyncSession, kind: GrantKind, names: Collection[str], known: Collection[str]
+) -> None:
+    if kind is not GrantKind.PERMISSION:
+        wanted = MenuKind.BUTTON if kind is GrantKind.BUTTON else MenuKind.ENTRY
+        known = (await session.scalars(select(MenuItem.code).where(MenuItem.kind == wanted))).all()
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise InvalidInput({"names": _("There is nothing called {names}.").format(names=", ".join(unknown[:5]))})
+
+
+def _checked_filter(scope: DataScope, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    if scope is not DataScope.CUSTOM:
+        return {}
+    reach.parse_filter(chosen)
+    return dict(chosen)
+
+
+def _listed(granted: Mapping[GrantKind, Iterable[str]]) -> dict[str, list[str]]:
+    return {f"{kind}s": sorted(names) for kind, names in granted.items() if names}
