@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import SAFE_METHODS, session_scope
 from models import TokenKind, User
-from services import households, passwords, sessions, staff
+from services import audit, households, passwords, sessions, staff
 from services.core.errors import (
     Conflict,
     InvalidInput,
@@ -137,6 +137,20 @@ async def authenticate(email: str, password: str) -> User:
         async with session_scope() as session:
             (await session.get_one(User, user.id)).hashed_password = renewed
     return user
+
+
+async def finish_sign_in(
+    request: Request, response: Response, session: AsyncSession, user: User, *, way: str
+) -> sessions.Tokens:
+    """Let in somebody who has proved to be `user`: on pages and over the API, whichever `way` they proved it.
+
+    Raises `NotSignedIn` when they were disabled or signed out everywhere since `user` was read.
+    """
+    tokens = await sessions.start(session, user)
+    audit.record(session, "auth:login", by=user, subject=user, after={"way": way})
+    session_cookie.attach(response, tokens.cookie, secure=is_secure(request))
+    response.headers["Cache-Control"] = "no-store"
+    return tokens
 
 
 async def register(session: AsyncSession, data: Register) -> User:

@@ -30,7 +30,7 @@ from models import (
 )
 from services import outbox
 from services.core import clock, origin
-from services.core.errors import NotFound
+from services.core.errors import NotFound, NotSignedIn
 from services.core.i18n import DEFAULT_LOCALE, _
 from services.core.ids import hash_token, new_id, new_token
 from services.core.pagination import Page, PageRequest, by_id, fetch_page
@@ -61,8 +61,19 @@ class Tokens:
 
 
 async def start(session: AsyncSession, user: User) -> Tokens:
-    """Sign a user in on one more device. It is in vain when `user` is not as it was read: see `User.auth_version`."""
+    """Sign a user in on one more device.
+
+    Raises `NotSignedIn` when they were disabled or signed out everywhere since `user` was read.
+    """
     now = clock.now()
+    entered = await session.execute(
+        update(User)
+        .where(col(User.id) == user.id, col(User.is_active), col(User.auth_version) == user.auth_version)
+        .values(last_login_at=now)
+        .returning(col(User.id))
+    )
+    if entered.first() is None:
+        raise NotSignedIn(_("Please sign in again."))
     where = origin.current()
     device = UserSession(
         id=new_id(),
@@ -77,7 +88,6 @@ async def start(session: AsyncSession, user: User) -> Tokens:
     )
     session.add(device)
     await session.flush()  # the tokens refer to it
-    await session.execute(update(User).where(col(User.id) == user.id).values(last_login_at=now))
     return await _issue(session, device.id, cookie=new_token())
 
 

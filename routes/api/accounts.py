@@ -36,8 +36,7 @@ async def register(body: Register, session: SessionDep) -> User:
 async def login(body: Login, request: Request, response: Response, session: SessionDep) -> TokensRead:
     """Sign in: tokens in the body, and the same session in cookies."""
     user = await auth.authenticate(body.email, body.password)
-    tokens = await sessions.start(session, user)
-    auth.session_cookie.attach(response, tokens.cookie, secure=auth.is_secure(request))
+    tokens = await auth.finish_sign_in(request, response, session, user, way="password")
     return _answer(request, response, tokens)
 
 

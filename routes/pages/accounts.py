@@ -6,7 +6,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request, Response
 
 import auth
-from models import Theme
+from models import Theme, User
 from routes.deps import AccountDep, SessionDep, VisitorDep
 from routes.forms import Form, bind, bind_edit
 from routes.pages.households import languages
@@ -119,10 +119,8 @@ async def more(request: Request, session: SessionDep, account: AccountDep) -> Re
     return render(request, "account/more.html")
 
 
-async def _sign_in(request: Request, session: SessionDep, user: Any, response: Response) -> Response:
-    tokens = await sessions.start(session, user)
-    auth.session_cookie.attach(response, tokens.cookie, secure=auth.is_secure(request))
-    response.headers["Cache-Control"] = "no-store"
+async def _sign_in(request: Request, session: SessionDep, user: User, response: Response) -> Response:
+    await auth.finish_sign_in(request, response, session, user, way="password")
     return response
 
 
