@@ -165,11 +165,11 @@ async def register(session: AsyncSession, data: Register) -> User:
 
     user = await create_user(session, email=data.email, password=data.password, name=data.name, locale=data.locale)
     if data.invitation:
-        await households.accept_invitation(session, user.id, user.email, data.invitation)
+        await households.accept_invitation(session, user, data.invitation)
     else:
         name = _("{name}’s household").format(name=data.name)
         household = HouseholdCreate(name=name[:100], time_zone=data.time_zone, locale=data.locale)
-        await households.create_household(session, user.id, household)
+        await households.create_household(session, user, household)
     return user
 
 

@@ -69,8 +69,9 @@ async def move_in() -> dict[str, Any]:
 async def _settle(session: AsyncSession, user_id: UUID, name: str) -> tuple[sessions.Tokens, Actor]:
     """A new household, and a device that shows it, with an access token that outlives the contest."""
     data = HouseholdCreate(name=name, time_zone="Europe/Berlin", locale="en-GB")
-    household = await households.create_household(session, user_id, data)
-    tokens = await sessions.start(session, await session.get_one(User, user_id))
+    user = await session.get_one(User, user_id)
+    household = await households.create_household(session, user, data)
+    tokens = await sessions.start(session, user)
     await session.execute(
         update(SessionToken)
         .where(col(SessionToken.session_id) == tokens.session_id)

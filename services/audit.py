@@ -34,15 +34,15 @@ def record(
 ) -> None:
     """Write down an act. `action` is the permission it needed, such as `members:edit`.
 
-    `by` is None for what nobody signed in did: a command, a task, a failed sign-in. When staff acts as a user, both
-    are named. Only what differs between `before` and `after` is kept.
+    `by` is None for what nobody signed in did: a command, a task, a failed sign-in; then the program is named. When
+    staff acts as a user, both are. Only what differs between `before` and `after` is kept.
     """
     if subject is not None:
         subject_type = subject_type or str(subject.__tablename__)
         subject_id = subject_id or "/".join(
             str(key) for key in object_mapper(subject).primary_key_from_instance(subject)
         )
-        subject_name = subject_name or str(subject)
+        subject_name = subject_name or _name_of(subject)
         household_id = household_id or getattr(subject, "household_id", None)
     before, after = _changes(before or {}, after or {})
     actor_id, actor_name, on_behalf_of = _who(by)
@@ -67,14 +67,23 @@ def record(
     )
 
 
+def id_of(who: Account | User) -> UUID:
+    return who.id if isinstance(who, User) else who.user_id
+
+
 def snapshot(row: SQLModel, names: Iterable[str] | None = None) -> dict[str, Any]:
     """A row's columns as they are now: for `before` and `after`."""
     return {name: getattr(row, name) for name in names or object_mapper(row).column_attrs.keys()}
 
 
+def _name_of(subject: SQLModel) -> str:
+    """What it calls itself. SQLModel's own words would be all its columns, secrets too."""
+    return "" if type(subject).__str__ is SQLModel.__str__ else str(subject)
+
+
 def _who(by: Account | User | None) -> tuple[UUID | None, str, tuple[UUID | None, str]]:
     if by is None:
-        return None, "", (None, "")
+        return None, origin.current().program[:100], (None, "")
     if isinstance(by, User):
         return by.id, by.name, (None, "")
     if by.impersonator_id is not None:

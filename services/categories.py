@@ -16,7 +16,7 @@ from sqlmodel import col, select, update
 
 from db import like, unless_taken
 from models import Category, DateKind, LocationKind, Product, Unit
-from services import units
+from services import audit, units
 from services.core.errors import Conflict, InvalidInput, NotFound
 from services.core.i18n import _
 from services.core.pagination import Key, Page, PageRequest, by_id, fetch_page
@@ -92,15 +92,18 @@ async def create_category(session: AsyncSession, actor: Actor, data: CategoryCre
     await _apply(session, actor, category, data)
     category.keywords = keywords_of(data.name)
     await _save(session, category)
+    audit.record(session, "categories:create", by=actor, subject=category, after=_kept(category))
     return await _reread(session, actor, category.id)
 
 
 async def edit_category(session: AsyncSession, actor: Actor, category_id: UUID, data: CategoryUpdate) -> CategoryRead:
     category = await _get_own(session, actor, category_id)
+    before = _kept(category)
     await _apply(session, actor, category, data)
     if data.name:
         category.name, category.name_key, category.keywords = data.name, fold(data.name), keywords_of(data.name)
     await _save(session, category)
+    audit.record(session, "categories:edit", by=actor, subject=category, before=before, after=_kept(category))
     return await _reread(session, actor, category.id)
 
 
@@ -112,6 +115,7 @@ async def delete_category(session: AsyncSession, actor: Actor, category_id: UUID
         raise Conflict(_("Other categories lie in this one."))
     await session.execute(update(Product).where(col(Product.category_id) == category.id).values(category_id=None))
     await session.delete(category)
+    audit.record(session, "categories:delete", by=actor, subject=category, before=_kept(category))
 
 
 async def guess(session: AsyncSession, actor: Actor, product_name: str) -> Category | None:
@@ -205,6 +209,10 @@ def _spellings(run: str) -> set[str]:
     if run.endswith("y"):
         spellings.add(f"{run[:-1]}ies")
     return spellings
+
+
+def _kept(category: Category) -> dict[str, Any]:
+    return audit.snapshot(category, category.model_dump(exclude={"id", "household_id", "name_key", "keywords"}))
 
 
 def _visible(actor: Actor) -> sa.ColumnElement[bool]:

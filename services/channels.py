@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from sqlmodel import col, delete, select
 
 from db import unless_taken
 from models import Channel, ChannelKind, Delivery, DeliveryStatus, User
-from services import deliveries, jobs
+from services import audit, deliveries, jobs
 from services.core import addresses, clock
 from services.core.errors import Conflict, InvalidInput, LimitExceeded, NotFound
 from services.core.i18n import _
@@ -65,18 +66,23 @@ async def add(session: AsyncSession, account: Account, data: ChannelCreate) -> C
     )
     async with unless_taken(session, Conflict(_("You have this one already."), code="duplicate")):
         session.add(channel)
+    _record(session, "channels:add", channel, by=account, after=audit.snapshot(channel, ("kind", "label", "address")))
     return ChannelCreated(**_read(channel).model_dump(), secret=channel.secret or None)
 
 
 async def rename(session: AsyncSession, account: Account, channel_id: UUID, data: ChannelUpdate) -> ChannelRead:
     channel = await _get(session, account, channel_id)
+    before, after = {"label": channel.label}, {"label": data.label}
     channel.label = data.label
+    _record(session, "channels:rename", channel, by=account, before=before, after=after)
     return _read(channel)
 
 
 async def remove(session: AsyncSession, account: Account, channel_id: UUID) -> None:
     """Also what was on its way through it."""
-    await session.delete(await _get(session, account, channel_id))
+    channel = await _get(session, account, channel_id)
+    await session.delete(channel)
+    _record(session, "channels:remove", channel, by=account, before=audit.snapshot(channel, ("kind", "label")))
 
 
 async def test(session: AsyncSession, account: Account, channel_id: UUID | None) -> Delivery:
@@ -128,6 +134,11 @@ def masked(kind: ChannelKind, address: str) -> str:
     url = msgspec.json.decode(address)["endpoint"] if kind is ChannelKind.WEB_PUSH else address
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}/…"
+
+
+def _record(session: AsyncSession, action: str, channel: Channel, *, by: Account, **changes: Any) -> None:
+    name = channel.label or masked(channel.kind, channel.address)
+    audit.record(session, action, by=by, subject=channel, subject_name=name, **changes)
 
 
 def _visible_to(account: Account) -> tuple[sa.ColumnElement[bool], ...]:

@@ -74,7 +74,7 @@ async def make_household(session: AsyncSession, make_user: MakeUser, *, owner_em
         owner = await make_user(owner_email, "Robin Baker")
         partner = await make_user(f"partner.{owner_email}", "Sam Oduya")
         made = await households.create_household(
-            session, owner.id, HouseholdCreate(name="Elm Street 12", time_zone=TIME_ZONE, locale="en-GB")
+            session, owner, HouseholdCreate(name="Elm Street 12", time_zone=TIME_ZONE, locale="en-GB")
         )
         session.add(Membership(household_id=made.id, user_id=partner.id, role=Role.MEMBER))
         await session.flush()

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
 
 from models import FeedToken, Location, Lot, Product, ProductMute, Unit
-from services import sessions, wording
+from services import audit, sessions, wording
 from services.core.errors import NotFound
 from services.core.i18n import _, use_locale
 from services.core.ids import hash_token, new_token
@@ -21,18 +21,36 @@ from services.schemas.notifications import FeedRead
 
 async def start(session: AsyncSession, actor: Actor, *, base_url: str) -> FeedRead:
     """A new address for one's feed of this household; an old one ends."""
-    await end(session, actor)
+    await _end(session, actor)
     token = new_token()
     session.add(FeedToken(user_id=actor.user_id, household_id=actor.household_id, token_hash=hash_token(token)))
+    _record(session, "feeds:start", actor)
     await session.flush()
     return FeedRead(url=f"{base_url}/feeds/{token}/expiry.ics")
 
 
 async def end(session: AsyncSession, actor: Actor) -> None:
+    await _end(session, actor)
+    _record(session, "feeds:end", actor)
+
+
+async def _end(session: AsyncSession, actor: Actor) -> None:
     await session.execute(
         delete(FeedToken).where(
             col(FeedToken.user_id) == actor.user_id, col(FeedToken.household_id) == actor.household_id
         )
+    )
+
+
+def _record(session: AsyncSession, action: str, actor: Actor) -> None:
+    audit.record(
+        session,
+        action,
+        by=actor,
+        subject_type="feed_token",
+        subject_id=actor.user_id,
+        subject_name=actor.name,
+        household_id=actor.household_id,
     )
 
 

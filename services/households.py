@@ -5,6 +5,7 @@ A household always has exactly one owner.
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from sqlmodel import col, delete, select, update
 
 from db import unless_taken
 from models import Household, Invitation, LiveKind, Membership, Role, User, UserSession
-from services import locations, outbox
+from services import audit, locations, outbox
 from services.core import clock
 from services.core.errors import Conflict, InvalidInput, NotFound, PermissionDenied
 from services.core.i18n import _
@@ -34,6 +35,7 @@ from services.schemas.households import (
 
 INVITATION_LIFETIME = timedelta(days=7)
 MAX_HOUSEHOLDS = 50
+_SETTINGS = ("name", "time_zone", "currency", "locale", "soon_days")
 MAX_OPEN_INVITATIONS = 50
 
 
@@ -58,8 +60,9 @@ async def get_household(session: AsyncSession, actor: Actor) -> HouseholdRead:
     return _read(await session.get_one(Household, actor.household_id), actor.role)
 
 
-async def create_household(session: AsyncSession, user_id: UUID, data: HouseholdCreate) -> HouseholdRead:
+async def create_household(session: AsyncSession, maker: Account | User, data: HouseholdCreate) -> HouseholdRead:
     """A household with its first places; its maker owns it."""
+    user_id = audit.id_of(maker)
     count = await session.scalars(select(sa.func.count()).select_from(Membership).where(Membership.user_id == user_id))
     if count.one() >= MAX_HOUSEHOLDS:
         raise Conflict(_("You can belong to {count} households.").format(count=MAX_HOUSEHOLDS))
@@ -68,13 +71,17 @@ async def create_household(session: AsyncSession, user_id: UUID, data: Household
     await session.flush()  # members and places refer to it
     session.add(Membership(household_id=household.id, user_id=user_id, role=Role.OWNER))
     session.add_all(locations.first_locations(household.id))
+    _record(session, "households:create", household, by=maker, after=audit.snapshot(household, _SETTINGS))
     await session.flush()
     return _read(household, Role.OWNER)
 
 
 async def edit_household(session: AsyncSession, actor: Actor, data: HouseholdUpdate) -> HouseholdRead:
     household = await session.get_one(Household, actor.household_id)
+    before = audit.snapshot(household, _SETTINGS)
     household.sqlmodel_update(data.model_dump(exclude_unset=True, exclude_none=True))
+    after = audit.snapshot(household, _SETTINGS)
+    _record(session, "households:edit", household, by=actor, before=before, after=after)
     await look_again(session, household.id)
     return _read(household, actor.role)
 
@@ -84,6 +91,7 @@ async def delete_household(session: AsyncSession, actor: Actor, *, name: str) ->
     household = await session.get_one(Household, actor.household_id)
     if fold(name) != fold(household.name):
         raise InvalidInput({"name": _("Type the household's name to delete it.")})
+    _record(session, "households:delete", household, by=actor, before=audit.snapshot(household, _SETTINGS))
     await session.execute(delete(Household).where(col(Household.id) == household.id))
 
 
@@ -102,10 +110,12 @@ async def change_role(session: AsyncSession, actor: Actor, user_id: UUID, role: 
         return _read_member(membership, user)
     if role is Role.OWNER:
         require(actor, "members:transfer_ownership")
-        own, _user = await _get_member(session, actor, actor.user_id)
+        own, owner = await _get_member(session, actor, actor.user_id)
+        _record_role(session, actor, own, owner, Role.ADMIN)
         own.role = Role.ADMIN
     elif membership.role is Role.OWNER:
         raise Conflict(_("A household needs an owner. Hand it over to somebody first."))
+    _record_role(session, actor, membership, user, role)
     membership.role = role
     return _read_member(membership, user)
 
@@ -113,12 +123,14 @@ async def change_role(session: AsyncSession, actor: Actor, user_id: UUID, role: 
 async def remove_member(session: AsyncSession, actor: Actor, user_id: UUID) -> None:
     """Let a member go, or leave oneself."""
     actor = await _lock(session, actor)
-    membership, _user = await _get_member(session, actor, user_id)
+    membership, user = await _get_member(session, actor, user_id)
     if user_id != actor.user_id:
         require(actor, "members:remove_others")
     if membership.role is Role.OWNER:
         raise Conflict(_("A household needs an owner. Hand it over to somebody first."))
     await session.delete(membership)
+    before = {"role": membership.role}
+    audit.record(session, "members:remove", by=actor, subject=membership, subject_name=user.name, before=before)
     outbox.tell(session, LiveKind.MEMBER_REMOVED, user_id=user_id, subject_id=actor.household_id)
     await session.execute(
         update(UserSession)
@@ -161,6 +173,7 @@ async def invite(session: AsyncSession, actor: Actor, data: InvitationCreate, *,
         expires_at=clock.now() + INVITATION_LIFETIME,
     )
     session.add(invitation)
+    _record_invitation(session, "invitations:create", invitation, by=actor)
     await session.flush()
     return InvitationCreated(
         **invitation.model_dump(), invited_by=actor.name, token=token, url=f"{base_url}/invitations/{token}"
@@ -171,10 +184,12 @@ async def revoke_invitation(session: AsyncSession, actor: Actor, invitation_id: 
     revoked = await session.execute(
         delete(Invitation)
         .where(col(Invitation.household_id) == actor.household_id, col(Invitation.id) == invitation_id)
-        .returning(col(Invitation.id))
+        .returning(Invitation)
     )
-    if revoked.first() is None:
+    invitation: Invitation | None = revoked.scalar_one_or_none()
+    if invitation is None:
         raise NotFound(_("There is no such invitation."))
+    _record_invitation(session, "invitations:revoke", invitation, by=actor)
 
 
 async def preview_invitation(session: AsyncSession, token: str) -> InvitationPreview:
@@ -192,7 +207,7 @@ async def preview_invitation(session: AsyncSession, token: str) -> InvitationPre
     return InvitationPreview(**invitation.model_dump(), household_name=household_name, invited_by=invited_by)
 
 
-async def accept_invitation(session: AsyncSession, user_id: UUID, email: str, token: str) -> HouseholdRead:
+async def accept_invitation(session: AsyncSession, guest: Account | User, token: str) -> HouseholdRead:
     """Join with the invitation's role. It works once; someone who is a member already keeps their role."""
     await preview_invitation(session, token)
     taken = await session.execute(
@@ -204,11 +219,14 @@ async def accept_invitation(session: AsyncSession, user_id: UUID, email: str, to
     invitation: Invitation | None = taken.scalar_one_or_none()
     if invitation is None:
         raise NotFound(_("This invitation was used, withdrawn, or is over. Ask for a new one."))
-    if invitation.email and invitation.email != email:
+    if invitation.email and invitation.email != guest.email:
         raise PermissionDenied(_("This invitation is for another e-mail address."))
+    user_id = audit.id_of(guest)
     membership = Membership(household_id=invitation.household_id, user_id=user_id, role=invitation.role)
     async with unless_taken(session, Conflict(_("You already belong to this household."))):
         session.add(membership)
+    joined = {"role": membership.role}
+    audit.record(session, "invitations:accept", by=guest, subject=membership, subject_name=guest.name, after=joined)
     await look_again(session, invitation.household_id)
     household = await session.get_one(Household, invitation.household_id)
     return _read(household, invitation.role)
@@ -221,6 +239,20 @@ async def look_again(session: AsyncSession, household_id: UUID) -> None:
         .where(col(Household.id) == household_id, col(Household.next_sweep_at) > clock.now())
         .values(next_sweep_at=clock.now())
     )
+
+
+def _record(session: AsyncSession, action: str, household: Household, *, by: Account | User, **changes: Any) -> None:
+    audit.record(session, action, by=by, subject=household, household_id=household.id, **changes)
+
+
+def _record_role(session: AsyncSession, actor: Actor, membership: Membership, user: User, role: Role) -> None:
+    changes: dict[str, Any] = {"before": {"role": membership.role}, "after": {"role": role}}
+    audit.record(session, "members:edit", by=actor, subject=membership, subject_name=user.name, **changes)
+
+
+def _record_invitation(session: AsyncSession, action: str, invitation: Invitation, *, by: Actor) -> None:
+    after = audit.snapshot(invitation, ("role", "email", "expires_at"))
+    audit.record(session, action, by=by, subject=invitation, after=after)
 
 
 def _open() -> tuple[sa.ColumnElement[bool], ...]:

@@ -9,6 +9,7 @@ from sqlmodel import col, select
 
 from db import unless_taken
 from models import Location, LocationKind, Lot, Product
+from services import audit
 from services.core import clock
 from services.core.errors import Conflict, InvalidInput, NotFound
 from services.core.i18n import _
@@ -19,6 +20,7 @@ from services.schemas.words import LocationCreate, LocationRead, LocationUpdate
 
 MAX_LOCATIONS = 500
 MAX_DEPTH = 6
+_SAID = ("name", "kind", "parent_id", "position")
 
 
 def first_locations(household_id: UUID) -> list[Location]:
@@ -111,11 +113,14 @@ async def create_location(session: AsyncSession, actor: Actor, data: LocationCre
     )
     if parent:
         await _put_within(session, actor, location, parent)
-    return await _save(session, actor, location)
+    read = await _save(session, actor, location)
+    audit.record(session, "locations:create", by=actor, subject=location, after=audit.snapshot(location, _SAID))
+    return read
 
 
 async def edit_location(session: AsyncSession, actor: Actor, location_id: UUID, data: LocationUpdate) -> LocationRead:
     location = await get_location(session, actor, location_id)
+    before = audit.snapshot(location, _SAID)
     if "parent_id" in data.model_fields_set:
         if data.parent_id is None:
             location.parent_id = None
@@ -129,7 +134,10 @@ async def edit_location(session: AsyncSession, actor: Actor, location_id: UUID, 
         location.position = data.position
     if data.kind:
         location.kind = data.kind
-    return await _save(session, actor, location)
+    read = await _save(session, actor, location)
+    after = audit.snapshot(location, _SAID)
+    audit.record(session, "locations:edit", by=actor, subject=location, before=before, after=after)
+    return read
 
 
 async def archive_location(session: AsyncSession, actor: Actor, location_id: UUID) -> None:
@@ -145,6 +153,7 @@ async def archive_location(session: AsyncSession, actor: Actor, location_id: UUI
     await session.execute(
         sa.update(Product).where(col(Product.default_location_id) == location.id).values(default_location_id=None)
     )
+    audit.record(session, "locations:archive", by=actor, subject=location)
 
 
 def _visible_to(actor: Actor) -> Sequence[sa.ColumnElement[bool]]:

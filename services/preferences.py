@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from sqlmodel import col, delete
 
 from db import insert_new
 from models import ChannelKind, Membership, NotificationKind, Preference, Product, ProductMute
-from services import households, products
+from services import audit, households, products
 from services.permissions import Actor
 from services.schemas.notifications import DIGEST_AT, MutedProduct, PreferencesRead, PreferencesUpdate
 
@@ -66,9 +67,12 @@ async def get_preferences(session: AsyncSession, actor: Actor) -> PreferencesRea
 async def edit_preferences(session: AsyncSession, actor: Actor, data: PreferencesUpdate) -> PreferencesRead:
     """All of them anew."""
     membership, preference = await _mine(session, actor)
+    before = _said(membership, preference)
     membership.soon_days = data.soon_days
     preference.sqlmodel_update(data.model_dump(exclude={"soon_days"}) | {"wanted": _complete(data.wanted)})
     session.add(preference)
+    after = _said(membership, preference)
+    audit.record(session, "preferences:edit", by=actor, subject=preference, before=before, after=after)
     await households.look_again(session, actor.household_id)
     return await _read(session, actor, membership, preference)
 
@@ -81,6 +85,7 @@ async def mute(session: AsyncSession, actor: Actor, product_id: UUID) -> None:
     """Hear nothing about a product any more."""
     product = await products.get_product(session, actor, product_id)
     await session.execute(insert_new(session, ProductMute).values(user_id=actor.user_id, product_id=product.id))
+    audit.record(session, "products:mute", by=actor, subject=product)
 
 
 async def unmute(session: AsyncSession, actor: Actor, product_id: UUID) -> None:
@@ -88,7 +93,13 @@ async def unmute(session: AsyncSession, actor: Actor, product_id: UUID) -> None:
     await session.execute(
         delete(ProductMute).where(col(ProductMute.user_id) == actor.user_id, col(ProductMute.product_id) == product.id)
     )
+    audit.record(session, "products:unmute", by=actor, subject=product)
     await households.look_again(session, actor.household_id)
+
+
+def _said(membership: Membership, preference: Preference) -> dict[str, Any]:
+    said = audit.snapshot(preference, ("wanted", "digest_at", "quiet_from", "quiet_until"))
+    return {**said, "soon_days": membership.soon_days}
 
 
 async def _mine(session: AsyncSession, actor: Actor) -> tuple[Membership, Preference]:

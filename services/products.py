@@ -12,7 +12,7 @@ from sqlmodel import col, delete, select
 
 from db import like, unless_taken
 from models import CatalogueItem, Category, Lot, Product, ProductBarcode, Unit, UnitConversion
-from services import bulk, categories, households, locations, units
+from services import audit, bulk, categories, households, locations, units
 from services.core import clock, gtin
 from services.core.errors import Conflict, InvalidInput, NotFound
 from services.core.i18n import _
@@ -37,6 +37,20 @@ from services.schemas.products import (
 
 MAX_BARCODES = 50
 NAME_LENGTH = 100
+_SAID = (
+    "name",
+    "category_id",
+    "unit_id",
+    "default_location_id",
+    "min_quantity",
+    "unopened_days",
+    "opened_days",
+    "frozen_days",
+    "thawed_days",
+    "soon_days",
+    "may_freeze",
+    "note",
+)
 
 
 async def list_products(
@@ -124,6 +138,7 @@ async def create_product(session: AsyncSession, actor: Actor, data: ProductCreat
         food = await categories.guess(session, actor, data.name)
         product.category_id = food.id if food else None
     await _save(session, product)
+    audit.record(session, "products:create", by=actor, subject=product, after=_kept(product))
     if data.barcode:
         await add_barcode(session, actor, product.id, BarcodeCreate(code=data.barcode), field="barcode")
     return product
@@ -164,6 +179,7 @@ async def edit_product(session: AsyncSession, actor: Actor, product_id: UUID, da
     if data.version is not None and data.version != product.version:
         raise Conflict(_("Somebody changed this meanwhile. Look again, then save."), code="stale")
     given = data.model_dump(exclude_unset=True, exclude={"name", "unit", "version"})
+    before = _kept(product)
     await _check_references(session, actor, data)
     if data.unit:
         await _change_unit(session, actor, product, data.unit)
@@ -172,6 +188,7 @@ async def edit_product(session: AsyncSession, actor: Actor, product_id: UUID, da
         product.name, product.name_key = data.name, fold(data.name)
     product.version += 1
     await _save(session, product)
+    audit.record(session, "products:edit", by=actor, subject=product, before=before, after=_kept(product))
     return product
 
 
@@ -184,6 +201,7 @@ async def archive_product(session: AsyncSession, actor: Actor, product_id: UUID)
     product.archived_at = clock.now()
     product.version += 1
     await session.execute(delete(ProductBarcode).where(col(ProductBarcode.product_id) == product.id))
+    audit.record(session, "products:archive", by=actor, subject=product)
 
 
 async def restore_product(session: AsyncSession, actor: Actor, product_id: UUID) -> None:
@@ -192,6 +210,7 @@ async def restore_product(session: AsyncSession, actor: Actor, product_id: UUID)
     product.archived_at = None
     product.version += 1
     await _save(session, product)
+    audit.record(session, "products:restore", by=actor, subject=product)
 
 
 async def add_barcode(
@@ -215,6 +234,8 @@ async def add_barcode(
         owner = await find_by_barcode(session, actor, data.code)
         name = owner[0].name if owner else ""
         raise Conflict(_("This barcode is already on {name}.").format(name=name), code="duplicate") from error
+    after = audit.snapshot(barcode, ("code", "quantity"))
+    audit.record(session, "products:add_barcode", by=actor, subject=product, after=after)
 
 
 async def remove_barcode(session: AsyncSession, actor: Actor, product_id: UUID, code: str) -> None:
@@ -223,10 +244,13 @@ async def remove_barcode(session: AsyncSession, actor: Actor, product_id: UUID, 
         .where(col(ProductBarcode.household_id) == actor.household_id)
         .where(col(ProductBarcode.product_id) == product_id)
         .where(col(ProductBarcode.code) == _normalise(code, field="code"))
-        .returning(col(ProductBarcode.id))
+        .returning(col(ProductBarcode.code))
     )
-    if removed.first() is None:
+    found = removed.scalar_one_or_none()
+    if found is None:
         raise NotFound(_("This product has no such barcode."))
+    product = await get_product(session, actor, product_id)
+    audit.record(session, "products:remove_barcode", by=actor, subject=product, before={"code": found})
 
 
 async def find_by_barcode(session: AsyncSession, actor: Actor, code: str) -> tuple[Product, ProductBarcode] | None:
@@ -250,9 +274,13 @@ async def add_conversion(session: AsyncSession, actor: Actor, product_id: UUID, 
     known = await session.scalars(
         select(UnitConversion).where(UnitConversion.product_id == product.id, UnitConversion.unit_id == unit.id)
     )
-    conversion = known.one_or_none() or UnitConversion(product_id=product.id, unit_id=unit.id, factor=data.factor)
+    conversion = known.one_or_none()
+    before = {unit.code: conversion.factor} if conversion else None
+    conversion = conversion or UnitConversion(product_id=product.id, unit_id=unit.id, factor=data.factor)
     conversion.factor = data.factor
     session.add(conversion)
+    after = {unit.code: data.factor}
+    audit.record(session, "products:add_conversion", by=actor, subject=product, before=before, after=after)
     await session.flush()
 
 
@@ -262,10 +290,13 @@ async def remove_conversion(session: AsyncSession, actor: Actor, product_id: UUI
     removed = await session.execute(
         delete(UnitConversion)
         .where(col(UnitConversion.product_id) == product.id, col(UnitConversion.unit_id) == unit.id)
-        .returning(col(UnitConversion.id))
+        .returning(col(UnitConversion.factor))
     )
-    if removed.first() is None:
+    factor = removed.scalar_one_or_none()
+    if factor is None:
         raise NotFound(_("This product has no such conversion."))
+    before = {unit.code: factor}
+    audit.record(session, "products:remove_conversion", by=actor, subject=product, before=before)
 
 
 async def find_by_name(session: AsyncSession, actor: Actor, name: str) -> Product | None:
@@ -293,6 +324,11 @@ async def suggest(session: AsyncSession, actor: Actor, query: str, *, limit: int
         .limit(limit)
     )
     return (await session.execute(statement)).all()
+
+
+def _kept(product: Product) -> dict[str, Any]:
+    """What people say about it."""
+    return audit.snapshot(product, _SAID)
 
 
 def _normalise(code: str, *, field: str) -> str:

@@ -13,6 +13,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from db import unless_taken
 from models import Product, Unit, UnitConversion, UnitKind
+from services import audit
 from services.core.errors import Conflict, InvalidInput, NotFound
 from services.core.i18n import _
 from services.core.pagination import Key, Page, PageRequest, by_id, fetch_page
@@ -22,6 +23,7 @@ from services.schemas.words import UnitCreate, UnitRead, UnitUpdate
 
 SMALLEST = Decimal("0.000001")
 DEFAULT_UNIT = "piece"
+_SAID = ("code", "name", "plural", "kind", "factor")
 
 
 async def list_units(session: AsyncSession, actor: Actor, page: PageRequest) -> Page[UnitRead]:
@@ -60,12 +62,15 @@ async def create_unit(session: AsyncSession, actor: Actor, data: UnitCreate) -> 
     taken = _("You already have a unit “{code}”.").format(code=data.code)
     async with unless_taken(session, Conflict(taken, code="duplicate")):
         session.add(unit)
+    audit.record(session, "units:create", by=actor, subject=unit, after=audit.snapshot(unit, _SAID))
     return _read(unit)
 
 
 async def edit_unit(session: AsyncSession, actor: Actor, unit_id: UUID, data: UnitUpdate) -> UnitRead:
     unit = await _get_own(session, actor, unit_id)
+    before = audit.snapshot(unit, _SAID)
     unit.sqlmodel_update(data.model_dump(exclude_unset=True, exclude_none=True))
+    audit.record(session, "units:edit", by=actor, subject=unit, before=before, after=audit.snapshot(unit, _SAID))
     return _read(unit)
 
 
@@ -78,6 +83,7 @@ async def delete_unit(session: AsyncSession, actor: Actor, unit_id: UUID) -> Non
     if (await session.scalars(select(used))).one():
         raise Conflict(_("Some products use this unit."))
     await session.delete(unit)
+    audit.record(session, "units:delete", by=actor, subject=unit, before=audit.snapshot(unit, _SAID))
 
 
 async def to_stock_unit(

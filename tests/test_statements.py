@@ -62,7 +62,7 @@ async def fill(session: AsyncSession, actor: Actor, numbers: range) -> None:
         await units.create_unit(session, actor, UnitCreate(code=f"u{number}", name=f"unit {number}"))
         await categories.create_category(session, actor, CategoryCreate(name=f"Food {number}"))
         if number < 18:
-            await households.create_household(session, actor.user_id, HouseholdCreate(name=f"House {number}"))
+            await households.create_household(session, actor, HouseholdCreate(name=f"House {number}"))
             await households.invite(session, actor, InvitationCreate(), base_url="")
     await session.commit()
 

@@ -35,13 +35,13 @@ async def list_households(session: SessionDep, account: AccountDep, page: PageDe
 @own_router.post("/households", response_model=HouseholdRead, status_code=201, name="households:create")
 async def create(body: HouseholdCreate, session: SessionDep, account: AccountDep) -> HouseholdRead:
     """Make a household. You own it; it begins with a pantry, a fridge and a freezer."""
-    return await households.create_household(session, account.user_id, body)
+    return await households.create_household(session, account, body)
 
 
 @own_router.post("/invitations/{token}/accept", response_model=HouseholdRead, name="invitations:accept")
 async def accept(token: str, session: SessionDep, account: AccountDep) -> HouseholdRead:
     """Join the household you were invited to."""
-    return await households.accept_invitation(session, account.user_id, account.email, token)
+    return await households.accept_invitation(session, account, token)
 
 
 @router.get("", response_model=HouseholdRead, name="households:detail")

@@ -82,7 +82,7 @@ async def create(request: Request, session: SessionDep, account: AccountDep) -> 
 
 
 async def _create(request: Request, session: AsyncSession, account: Account, form: Form[HouseholdForm]) -> Response:
-    household = await form.attempt(session, lambda data: households.create_household(session, account.user_id, data))
+    household = await form.attempt(session, lambda data: households.create_household(session, account, data))
     if household is None:
         return _new_page(request, form, status_code=422)
     await sessions.switch_household(session, account, household.id)
@@ -147,7 +147,7 @@ async def preview(request: Request, token: str, session: SessionDep, _visitor: V
 
 @router.post("/invitations/{token}", name="invitations:accept")
 async def accept(request: Request, token: str, session: SessionDep, account: AccountDep) -> Response:
-    household = await households.accept_invitation(session, account.user_id, account.email, token)
+    household = await households.accept_invitation(session, account, token)
     await sessions.switch_household(session, account, household.id)
     return redirect(request, "/", toast=Toast(_("Welcome to {name}.").format(name=household.name)))
 

@@ -16,10 +16,13 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
+    """`program`: of a command or a task, where nobody is signed in."""
+
     source: Source | None = None
     ip_address: str = ""
     request_id: str = ""
     user_agent: str = ""
+    program: str = ""
 
 
 NOWHERE = Origin()

@@ -186,7 +186,7 @@ async def test_preferences_say_which_field_is_wrong(client: AsyncClient, wrong: 
 async def test_each_household_is_heard_of_in_its_own_way(
     client_of: ClientOf, session: AsyncSession, alice: Actor
 ) -> None:
-    cabin = await households.create_household(session, alice.user_id, HouseholdCreate(name="Cabin"))
+    cabin = await households.create_household(session, alice, HouseholdCreate(name="Cabin"))
     await session.commit()
     client = client_of(alice)
 

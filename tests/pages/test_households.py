@@ -43,7 +43,7 @@ async def link_to(session: AsyncSession, actor: Actor, **fields: str) -> str:
 async def test_one_goes_from_one_household_to_another(
     browser_of: ClientOf, session: AsyncSession, alice: Actor, htmx: bool
 ) -> None:
-    await households.create_household(session, alice.user_id, HouseholdCreate(name="Hütte 🏔"))
+    await households.create_household(session, alice, HouseholdCreate(name="Hütte 🏔"))
     await make_lot(session, alice, product="Only at home")
     await session.commit()
     browser = browser_of(alice, htmx=htmx)

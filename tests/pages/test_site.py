@@ -34,7 +34,7 @@ async def furnish(session: AsyncSession, actor: Actor) -> None:
     await stock.open_lot(session, actor, lots[0].id, LotOpen())
     archived = await make_product(session, actor, name="Old <b>&amp; bold</b>")
     await products.archive_product(session, actor, archived.id)
-    await households.create_household(session, actor.user_id, HouseholdCreate(name="Cabin"))
+    await households.create_household(session, actor, HouseholdCreate(name="Cabin"))
     await session.commit()
 
 

@@ -31,7 +31,7 @@ async def roles(session: AsyncSession) -> dict[UUID, Role]:
 
 
 async def test_its_maker_owns_a_household(session: AsyncSession, sam: Actor) -> None:
-    made = await households.create_household(session, sam.user_id, HouseholdCreate(name="Staff kitchen"))
+    made = await households.create_household(session, sam, HouseholdCreate(name="Staff kitchen"))
 
     assert made.role is Role.OWNER
     listed = await households.list_households(session, sam, ALL)
@@ -85,11 +85,11 @@ async def test_an_invitation_lets_one_person_join_with_its_role(
     made = await households.invite(session, alice, InvitationCreate(role=Role.VIEWER), base_url=BASE)
     assert made.url == f"{BASE}/invitations/{made.token}"
 
-    joined = await households.accept_invitation(session, charlie.user_id, charlie.email, made.token)
+    joined = await households.accept_invitation(session, charlie, made.token)
 
     assert (joined.id, joined.role) == (HOUSEHOLD, Role.VIEWER)
     with pytest.raises(NotFound):
-        await households.accept_invitation(session, sam.user_id, sam.email, made.token)
+        await households.accept_invitation(session, sam, made.token)
 
 
 async def test_an_invitation_for_one_address_serves_no_other(
@@ -99,7 +99,7 @@ async def test_an_invitation_for_one_address_serves_no_other(
 
     with pytest.raises(PermissionDenied):
         async with session.begin_nested():
-            await households.accept_invitation(session, charlie.user_id, charlie.email, made.token)
+            await households.accept_invitation(session, charlie, made.token)
 
     preview = await households.preview_invitation(session, made.token)
     assert (preview.household_name, preview.role, preview.invited_by) == ("Home", Role.MEMBER, "Alice")
@@ -115,7 +115,7 @@ async def test_invitations_end_after_a_week_or_when_withdrawn(
     with pytest.raises(NotFound):
         await households.preview_invitation(session, withdrawn.token)
     with clock.frozen(NOW + timedelta(days=7, seconds=1)), pytest.raises(NotFound):
-        await households.accept_invitation(session, charlie.user_id, charlie.email, old.token)
+        await households.accept_invitation(session, charlie, old.token)
     with pytest.raises(NotFound):
         await households.revoke_invitation(session, charlie, old.id)
 
@@ -133,7 +133,7 @@ async def test_someone_who_belongs_already_keeps_their_role(session: AsyncSessio
 
     with pytest.raises(Conflict, match="already"):
         async with session.begin_nested():
-            await households.accept_invitation(session, bob.user_id, bob.email, made.token)
+            await households.accept_invitation(session, bob, made.token)
 
     assert (await roles(session))[bob.user_id] is Role.MEMBER
 

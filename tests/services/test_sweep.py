@@ -97,7 +97,7 @@ async def names_in(session: AsyncSession, delivery: Delivery) -> list[str]:
 
 async def settle(session: AsyncSession, user: Actor, time_zone: str) -> Actor:
     """Somebody's further household, somewhere."""
-    made = await households.create_household(session, user.user_id, HouseholdCreate(name="Far", time_zone=time_zone))
+    made = await households.create_household(session, user, HouseholdCreate(name="Far", time_zone=time_zone))
     return replace(user, household_id=made.id, time_zone=time_zone, role=Role.OWNER)
 
 
@@ -448,7 +448,7 @@ async def test_what_decides_what_is_told_is_looked_at_within_a_minute(
     await sweep_at(session, later)
     with clock.frozen(later):
         invitation = await households.invite(session, alice, InvitationCreate(), base_url="")
-        await households.accept_invitation(session, charlie.user_id, charlie.email, invitation.token)
+        await households.accept_invitation(session, charlie, invitation.token)
     await sweep_at(session, later)
     assert await told(session, charlie) == [("Bolt", SOON, in_days(8))]
 
