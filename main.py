@@ -9,9 +9,11 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from admin import mount_admin
+from admin.registry import read_registry
 from db import get_database, use_database
 from routes import api, health, live, pages, staff, static
 from routes.errors import LastResort, add_exception_handlers, refuse_cross_origin, refuse_too_large
+from routes.gate import guard_routes
 from routes.idempotent import Replay, replay
 from routes.middleware.body_limit import BodyLimit
 from routes.middleware.cross_origin import CrossOriginProtection
@@ -65,8 +67,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in (health.router, *api.ROUTERS, live.ticket_router, *pages.ROUTERS, *staff.ROUTERS, live.router):
         app.router.routes.extend(router.routes)
     static.mount_static(app)
-    mount_admin(app, settings)
+    panel = mount_admin(app, settings)
     describe(app, settings)
+    app.state.registry = read_registry(app, panel.views)
+    guard_routes(app)
     return app
 
 

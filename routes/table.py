@@ -1,5 +1,7 @@
 """Every route of the app, flattened: for `oppman.py routes`, the permission table and the tests."""
 
+import inspect
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +17,17 @@ class RouteEntry:
     methods: frozenset[str]
     endpoint: Any
     dependant: Any
+
+    @property
+    def path_format(self) -> str:
+        """The path without what a parameter may look like: `{code}` for `{code:path}`."""
+        return re.sub(r":\w+}", "}", self.path)
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of what the route says of itself."""
+        text = " ".join((inspect.getdoc(self.endpoint) or "").partition("\n\n")[0].split())
+        return re.split(r"(?<=[.:]) ", text, maxsplit=1)[0].rstrip(".:")
 
 
 def list_routes(app: FastAPI | APIRouter) -> list[RouteEntry]:
