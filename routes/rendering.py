@@ -156,6 +156,8 @@ def environment() -> Environment:
         moment=wording.moment,
         label=wording.label,
         booked=wording.booked,
+        both=wording.both,
+        doer=wording.doer,
         sprite=static_url("icons.svg"),
         lot_line=_lot_line,
         new_id=ids.new_id,

@@ -52,18 +52,29 @@ def _visible_to(actor: Actor) -> sa.Select[Any]:
 
 
 _reversal = aliased(Event)
+_principal = aliased(User)
 _undone = sa.exists().where(col(_reversal.reverses_id) == col(Event.id)).correlate(Event)
 _EVENTS = (
-    sa.select(Event, col(Product.name), col(Unit.code), col(Unit.name), col(Unit.plural), col(User.name), _undone)
+    sa.select(
+        Event,
+        col(Product.name),
+        col(Unit.code),
+        col(Unit.name),
+        col(Unit.plural),
+        col(User.name),
+        col(_principal.name),
+        _undone,
+    )
     .join(Product, col(Product.id) == col(Event.product_id))
     .join(Unit, col(Unit.id) == col(Product.unit_id))
     .outerjoin(User, col(User.id) == col(Event.actor_id))
+    .outerjoin(_principal, col(_principal.id) == col(Event.on_behalf_of_id))
 )
 _SOME_EVENTS = _EVENTS.where(col(Event.id).in_(sa.bindparam("event_ids", expanding=True)))
 
 
 def _read(row: Any) -> EventRead:
-    event, product_name, unit, unit_name, unit_plural, actor_name, undone = row
+    event, product_name, unit, unit_name, unit_plural, actor_name, principal_name, undone = row
     return EventRead(
         **event.model_dump(exclude={"actor_id", "on_behalf_of_id", "household_id", "lot_version"}),
         product_name=product_name,
@@ -71,5 +82,6 @@ def _read(row: Any) -> EventRead:
         unit_name=unit_name,
         unit_plural=unit_plural,
         actor=EventActor(id=event.actor_id, name=actor_name) if event.actor_id else None,
+        on_behalf_of=EventActor(id=event.on_behalf_of_id, name=principal_name) if event.on_behalf_of_id else None,
         undone=undone,
     )

@@ -184,6 +184,18 @@ def _past_day(on: date, days: int) -> str:
     return weekday(on) if days < 7 else _skeleton(current_locale(), "MMMd", on)
 
 
+def doer(booking: EventRead) -> str:
+    """Who booked it, and for whom."""
+    if booking.actor is None:
+        return _("A former member")
+    return both(booking.actor.name, booking.on_behalf_of.name if booking.on_behalf_of else "")
+
+
+def both(name: str, on_behalf_of: str) -> str:
+    """Two names, when one acted for the other."""
+    return _("{staff} for {name}").format(staff=name, name=on_behalf_of) if on_behalf_of else name
+
+
 def suggested(suggestion: Suggestion) -> str:
     """Why a date was suggested, in a few words."""
     if suggestion.source is Source.HISTORY:

@@ -134,7 +134,7 @@ def _lot(lot: stock.SharedLot, booking: EventRead | None, reader: Reader) -> dic
 def _said(booking: EventRead) -> str:
     """Who did what."""
     what = wording.booked(booking)
-    return _("{name}: {what}").format(name=booking.actor.name, what=what) if booking.actor else what
+    return _("{name}: {what}").format(name=wording.doer(booking), what=what) if booking.actor else what
 
 
 def _notification(read: Callable[[], NotificationRead], unread: int, _reader: Reader) -> dict[str, Any]:

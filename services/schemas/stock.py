@@ -230,6 +230,7 @@ class EventRead(Read):
     before: dict[str, Any] = Field(description="The lot's columns it changed, as they were.")
     after: dict[str, Any]
     actor: EventActor | None = Field(description="Null for a former member.")
+    on_behalf_of: EventActor | None = Field(default=None, description="The member in whose name staff acted.")
     occurred_at: datetime
     group_id: UUID = Field(description="Bookings made together.")
     reverses_id: UUID | None = Field(description="What it took back.")
