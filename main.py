@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -12,16 +12,18 @@ from admin import mount_admin
 from admin.registry import read_registry
 from db import get_database, use_database
 from routes import api, health, live, pages, staff, static
-from routes.errors import LastResort, add_exception_handlers, refuse_cross_origin, refuse_too_large
+from routes.errors import LastResort, add_exception_handlers, refuse, refuse_cross_origin, refuse_too_large
 from routes.gate import guard_routes
 from routes.idempotent import Replay, replay
 from routes.middleware.body_limit import BodyLimit
 from routes.middleware.cross_origin import CrossOriginProtection
+from routes.middleware.guard import Guard
 from routes.middleware.metrics import Metrics
 from routes.middleware.request_id import RequestId
 from routes.middleware.security_headers import SecurityHeaders
 from routes.openapi import describe
 from services.core import bus, logs
+from services.guard import Doorkeeper
 from services.jobs import engines
 from services.live import Hub
 from settings import ROOT, Settings, get_settings
@@ -33,7 +35,13 @@ MAX_BODY = 2 * 1024 * 1024
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     hub: Hub = app.state.hub
     settings: Settings = app.state.settings
-    async with bus.running(settings.bus_url, hub.hear), hub.running(), engines.beside_web(settings):
+    keeper: Doorkeeper = app.state.keeper
+    async with (
+        bus.running(settings.bus_url, hub.hear),
+        hub.running(),
+        keeper.running() if settings.guard_enabled else nullcontext(),
+        engines.beside_web(settings),
+    ):
         yield
     await get_database().dispose()
     use_database(None)
@@ -42,6 +50,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or get_settings()
     logs.configure(settings)
+    keeper = Doorkeeper(settings)
     app = FastAPI(
         title="Larder",
         version=_version(),
@@ -53,14 +62,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             Middleware(RequestId),
             *([Middleware(Metrics)] if settings.metrics_token.get_secret_value() else []),
             Middleware(SecurityHeaders, hsts=settings.base_url is not None and settings.base_url.scheme == "https"),
-            Middleware(CrossOriginProtection, refuse=refuse_cross_origin),
             Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5),
+            *([Middleware(Guard, keeper=keeper, refuse=refuse)] if settings.guard_enabled else []),
+            Middleware(CrossOriginProtection, refuse=refuse_cross_origin),
             Middleware(LastResort),
             Middleware(BodyLimit, max_body_size=MAX_BODY, refuse=refuse_too_large),
         ],
     )
     app.state.settings = settings
     app.state.hub = Hub()
+    app.state.keeper = keeper
     add_exception_handlers(app)
     app.add_exception_handler(Replay, replay)
     # Taken over as they are: FastAPI matches the routes of included routers twice for each request.

@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -96,8 +97,14 @@ class Settings(BaseSettings):
     openid_name: str = "OpenID"
     guard_enabled: bool = True
     guard_allow: str = "127.0.0.0/8, ::1"
+    guard_general: int = Field(default=1200, ge=10)
+    guard_sign_ins: int = Field(default=10, ge=3)
+    guard_ban: int = Field(default=15, ge=0, le=1440)
     monitor_enabled: bool = False
     monitor_sample: float = Field(default=1.0, ge=0, le=1)
+    monitor_slow_ms: int = Field(default=500, ge=1)
+    monitor_days: int = Field(default=30, ge=1, le=365)
+    monitor_rows: int = Field(default=100_000, ge=100)
     api_docs: bool | None = None
     log_level: str = "INFO"
     pool_size: int = Field(default=10, ge=2, le=200)
@@ -129,6 +136,14 @@ class Settings(BaseSettings):
     @classmethod
     def _know_the_mail_server(cls, value: SecretStr) -> SecretStr:
         MailServer.parse(value.get_secret_value())
+        return value
+
+    @field_validator("guard_allow")
+    @classmethod
+    def _know_the_networks(cls, value: str) -> str:
+        for part in value.split(","):
+            if part.strip():
+                ip_network(part.strip())
         return value
 
     @field_validator("log_level")

@@ -1,0 +1,42 @@
+"""The guard: how often something may be done, and who is kept out for a time."""
+
+from services.guard.bans import ban, list_bans, list_counts, unban
+from services.guard.counts import attempt, spend
+from services.guard.doorkeeper import Doorkeeper, Known
+from services.guard.limits import (
+    BY_NAME,
+    CODE,
+    GENERAL,
+    INVITE,
+    JOIN,
+    MAIL,
+    REFRESH,
+    REGISTER,
+    SIGN_IN,
+    UPLOAD,
+    Limit,
+    exceeded,
+)
+
+__all__ = [
+    "BY_NAME",
+    "CODE",
+    "GENERAL",
+    "INVITE",
+    "JOIN",
+    "MAIL",
+    "REFRESH",
+    "REGISTER",
+    "SIGN_IN",
+    "UPLOAD",
+    "Doorkeeper",
+    "Known",
+    "Limit",
+    "attempt",
+    "ban",
+    "exceeded",
+    "list_bans",
+    "list_counts",
+    "spend",
+    "unban",
+]
