@@ -1,4 +1,4 @@
-"""Sign-in: fastapi-users' manager, database and transports, and who is acting in a request.
+"""Sign-in: fastapi-users' transports, and who is acting in a request.
 
 fastapi-users' own `current_user` would cost a query for the token, one for the user and more for the household, and a
 fifth of a millisecond of dependencies; `current_account` and `current_actor` ask once (`docs/decisions/0006`).
@@ -7,26 +7,18 @@ fifth of a millisecond of dependencies; `current_account` and `current_actor` as
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
-from typing import Any
 from uuid import UUID
 
 from fastapi import Request, Response
 from fastapi.requests import HTTPConnection
 from fastapi.security import HTTPBearer
-from fastapi_users import BaseUserManager, InvalidPasswordException, UUIDIDMixin, schemas
 from fastapi_users.authentication import CookieTransport
-from fastapi_users.exceptions import UserAlreadyExists
-from fastapi_users.password import PasswordHelper
-from fastapi_users_db_sqlalchemy import SQLAlchemyUserDatabase
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import SAFE_METHODS, session_scope
-from models import TokenKind, User
-from services import audit, households, passwords, sessions, staff
+from models import LinkPurpose, TokenKind, User
+from services import account_mail, accounts, api_keys, audit, guard, households, passwords, sessions, staff
 from services.core.errors import (
-    Conflict,
-    InvalidInput,
     NoHousehold,
     NotFound,
     NotSignedIn,
@@ -45,59 +37,6 @@ COOKIE = "larder_session"
 REFRESH_COOKIE = "larder_refresh"
 COOKIE_MAX_AGE = 400 * 24 * 3600  # what browsers allow; the session behind it ends sooner
 REFRESH_PATH = "/api/v1/auth"
-
-
-class UserDatabase(SQLAlchemyUserDatabase[User, UUID]):
-    """The library's adapter, without its commits: those are `db.py`'s."""
-
-    session: AsyncSession
-
-    async def create(self, create_dict: dict[str, Any]) -> User:
-        user = User(**create_dict)
-        self.session.add(user)
-        await self.session.flush()  # its household refers to it
-        return user
-
-    async def update(self, user: User, update_dict: dict[str, Any]) -> User:
-        user.sqlmodel_update(update_dict)
-        self.session.add(user)
-        return user
-
-    async def delete(self, user: User) -> None:
-        await self.session.delete(user)
-
-
-class UserCreate(schemas.BaseUserCreate):
-    name: str
-    locale: str | None = None
-
-
-class UserManager(UUIDIDMixin, BaseUserManager[User, UUID]):
-    """Accounts as fastapi-users manages them, with our password rules and hashing off the event loop."""
-
-    user_db: UserDatabase
-
-    def __init__(self, session: AsyncSession) -> None:
-        super().__init__(UserDatabase(session, User), PasswordHelper(passwords.HASHER))
-
-    async def validate_password(self, password: str, user: Any) -> None:
-        try:
-            passwords.check(password, email=user.email)
-        except InvalidInput as error:
-            raise InvalidPasswordException(error.fields["password"]) from error
-
-    async def create(self, user_create: Any, safe: bool = False, request: Request | None = None) -> User:
-        await self.validate_password(user_create.password, user_create)
-        values = user_create.create_update_dict() if safe else user_create.create_update_dict_superuser()
-        values["hashed_password"] = await passwords.hash_password(values.pop("password"))
-        if await self.user_db.get_by_email(user_create.email):
-            raise UserAlreadyExists
-        return await self.user_db.create(values)
-
-    async def set_password(self, user: User, password: str) -> None:
-        """Change a password; every session of the user ends but those the caller starts anew."""
-        await self.validate_password(password, user)
-        await self.user_db.update(user, {"hashed_password": await passwords.hash_password(password)})
 
 
 class SessionCookie(CookieTransport):
@@ -124,15 +63,17 @@ bearer = HTTPBearer(auto_error=False, description="The access token of POST /aut
 
 
 async def authenticate(email: str, password: str) -> User:
-    """The user with this e-mail and password. Raises `NotSignedIn`, alike and as slowly for either being wrong.
+    """The user with this e-mail and password. Raises `NotSignedIn`, alike and as slowly for either being wrong,
+    and `LimitExceeded` when that happened too often.
 
     Holds no connection while it hashes, so that sign-ins cannot exhaust the pool.
     """
-    async with session_scope(read_only=True) as session:
-        user = await UserDatabase(session, User).get_by_email(email.strip())
-    right, renewed = await passwords.verify(password, user.hashed_password if user else None)
-    if user is None or not right or not user.is_active:
-        raise NotSignedIn(_("The e-mail address or the password is wrong."), code="bad_credentials")
+    async with guard.attempt(guard.SIGN_IN, email):
+        async with session_scope(read_only=True) as session:
+            user = await accounts.find_by_email(session, email)
+        right, renewed = await passwords.verify(password, user.hashed_password if user else None)
+        if user is None or not right or not user.is_active:
+            raise NotSignedIn(_("The e-mail address or the password is wrong."), code="bad_credentials")
     if renewed:
         async with session_scope() as session:
             (await session.get_one(User, user.id)).hashed_password = renewed
@@ -163,7 +104,9 @@ async def register(session: AsyncSession, data: Register) -> User:
     if registration is Registration.CLOSED or (registration is Registration.INVITE and not data.invitation):
         raise PermissionDenied(_("This instance does not take new accounts by itself. Ask for an invitation."))
 
-    user = await create_user(session, email=data.email, password=data.password, name=data.name, locale=data.locale)
+    user = await accounts.make(session, email=data.email, password=data.password, name=data.name, locale=data.locale)
+    audit.record(session, "auth:register", by=user, subject=user)
+    await account_mail.send_link(session, user, LinkPurpose.VERIFY_EMAIL)
     if data.invitation:
         await households.accept_invitation(session, user, data.invitation)
     else:
@@ -173,29 +116,10 @@ async def register(session: AsyncSession, data: Register) -> User:
     return user
 
 
-async def create_user(session: AsyncSession, *, email: str, password: str, name: str, **more: Any) -> User:
-    """An account alone. Raises `InvalidInput` for a weak password, `Conflict` for an e-mail that is taken."""
-    taken = Conflict(_("There is an account with this e-mail address already."), code="duplicate")
-    try:
-        wanted = UserCreate.model_construct(
-            email=email, password=password, name=name, is_active=True, is_superuser=False, is_verified=False
-        )
-        return await UserManager(session).create(wanted.model_copy(update=more))
-    except InvalidPasswordException as error:
-        raise InvalidInput({"password": str(error.reason)}) from error
-    except (UserAlreadyExists, IntegrityError) as error:
-        raise taken from error
-
-
-async def change_password(session: AsyncSession, account: Account, *, current: str, new: str) -> None:
-    """Change one's own password, and sign out every other device. Raises `InvalidInput` at the field that is wrong."""
-    user = await session.get_one(User, account.user_id)
-    right, _renewed = await passwords.verify(current, user.hashed_password)
-    if not right:
-        raise InvalidInput({"current_password": _("This is not your password.")})
-    passwords.check(new, email=user.email, field="new_password")
-    await UserManager(session).set_password(user, new)
-    await sessions.end_all(session, user.id, but=account.session_id)
+async def confirm(session: AsyncSession, account: Account, password: str) -> None:
+    """Show by one's password that one is still who signed in. Raises `InvalidInput` when it is wrong."""
+    await accounts.require_password(session, account, password)
+    await sessions.confirm(session, account)
 
 
 def is_secure(request: HTTPConnection) -> bool:
@@ -232,16 +156,17 @@ async def current_staff(request: Request, session: AsyncSession) -> staff.Staff:
 
 
 # What somebody can do who must do something else first: that, and leave.
-_BEFORE_ALL_ELSE = frozenset({"account:password", "auth:logout", "auth:logout_all"})
+_BEFORE_ALL_ELSE = frozenset({"account:password", "acting:end", "auth:logout", "auth:logout_all"})
 _BEFORE_VERIFYING = _BEFORE_ALL_ELSE | {"account:profile", "account:verify_email", "account:change_email"}
 
 
 def admit(account: Account, permission: str) -> None:
     """Let a signed-in user on to a route, a socket or the panel.
 
-    Raises `PasswordChangeRequired` and `NotVerified` where something must come first, and `NotWhileActing` for staff
-    who acts as that user.
+    Raises `PasswordChangeRequired` and `NotVerified` where something must come first, `NotWhileActing` for staff who
+    acts as that user, and `InsufficientScope` for an API key that is not for that.
     """
+    api_keys.require_scope(account, permission)
     if account.impersonator_id is not None and permission in NEVER_WHILE_ACTING:
         raise NotWhileActing(_("Nobody can do that for somebody else."))
     if account.must_change_password and account.impersonator_id is None and permission not in _BEFORE_ALL_ELSE:

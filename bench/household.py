@@ -15,10 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, update
 
-import auth
 from db import get_database, session_scope
 from models import DateKind, Location, Product, SessionToken, TokenKind, User
-from services import households, ledger, products, sessions, stock
+from services import accounts, households, ledger, products, sessions, stock
 from services.core import clock
 from services.core.ids import new_id
 from services.permissions import Actor
@@ -37,8 +36,8 @@ PLENTY = Decimal(1_000_000)
 
 async def move_in() -> dict[str, Any]:
     async with session_scope() as session:
-        owner = await auth.create_user(session, email=EMAIL, password=PASSWORD, name="Robin Baker")
-        other = await auth.create_user(session, email="n@bench.example", password=PASSWORD, name="Noor Day")
+        owner = await accounts.make(session, email=EMAIL, password=PASSWORD, name="Robin Baker")
+        other = await accounts.make(session, email="n@bench.example", password=PASSWORD, name="Noor Day")
         tokens, actor = await _settle(session, owner.id, "Elm Street 12")
         lots = await _fill(session, actor)
         # What is consumed lies elsewhere: thousands of bookings a minute are no part of a home page.

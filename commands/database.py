@@ -8,11 +8,9 @@ from typing import Annotated
 
 import typer
 
-import auth
 from commands.asynchronous import fail, run
 from db import session_scope
-from models import User
-from services import demo, seeding
+from services import accounts, demo, seeding
 from settings import get_settings
 
 DEMO_EMAIL = "demo@larder.example"
@@ -46,11 +44,11 @@ def _seed_demo() -> None:
 
 async def _make_demo(password: str) -> bool:
     async with session_scope() as session:
-        if await auth.UserDatabase(session, User).get_by_email(DEMO_EMAIL):
+        if await accounts.find_by_email(session, DEMO_EMAIL):
             return False
         await demo.make_household(
             session,
-            lambda email, name: auth.create_user(session, email=email, password=password, name=name),
+            lambda email, name: accounts.make(session, email=email, password=password, name=name),
             owner_email=DEMO_EMAIL,
         )
     return True

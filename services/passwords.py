@@ -13,6 +13,8 @@ from settings import get_settings
 
 MIN_LENGTH = 8
 MAX_LENGTH = 128
+# In place of a hash: no password is right.
+UNUSABLE = "!"
 
 # OWASP's argon2id minimum (19 MiB, 2 passes): a sixth of the library's default in time, a third in memory.
 HASHER = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1),))
@@ -38,11 +40,14 @@ async def hash_password(password: str) -> str:
 async def verify(password: str, hashed: str | None) -> tuple[bool, str | None]:
     """Whether the password is right, and a new hash when the old one's parameters are out of date.
 
-    Without a hash it takes as long and is never right, so that unknown and known e-mails answer alike.
+    Without a hash it takes as long and is never right, so that unknown and known e-mails answer alike. So it is for a
+    password that is longer than any, of which only the beginning is looked at.
     """
-    known = await anyio.to_thread.run_sync(_decoy) if hashed is None else hashed
-    right, renewed = await anyio.to_thread.run_sync(HASHER.verify_and_update, password, known, limiter=_slots())
-    return right and hashed is not None, renewed
+    can_be_right = hashed not in {None, UNUSABLE} and len(password) <= MAX_LENGTH
+    known = hashed if hashed not in {None, UNUSABLE} else await anyio.to_thread.run_sync(_decoy)
+    shown = password[:MAX_LENGTH]
+    right, renewed = await anyio.to_thread.run_sync(HASHER.verify_and_update, shown, known, limiter=_slots())
+    return right and can_be_right, renewed if right and can_be_right else None
 
 
 @lru_cache(maxsize=1)

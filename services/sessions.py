@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from sqlmodel import col, delete, select, update
 
 from db import Id, Prepared, UTCDateTime
 from models import (
+    ApiKey,
     GrantKind,
     Household,
     LiveKind,
@@ -29,8 +30,8 @@ from models import (
     UserSession,
 )
 from services import outbox
-from services.core import clock, origin
-from services.core.errors import NotFound, NotSignedIn
+from services.core import clock, devices, origin
+from services.core.errors import ConfirmationNeeded, NotFound, NotSignedIn
 from services.core.i18n import DEFAULT_LOCALE, _
 from services.core.ids import hash_token, new_id, new_token
 from services.core.pagination import Page, PageRequest, by_id, fetch_page
@@ -45,7 +46,10 @@ ACCESS_LIFETIME = timedelta(minutes=15)
 TICKET_LIFETIME = timedelta(seconds=60)
 TOUCH_EVERY = timedelta(hours=1)
 REPLAY_MEMORY = timedelta(days=7)
+CONFIRMED_FOR = timedelta(minutes=15)
 NO_SESSION = UUID(int=0)
+API_KEY_PREFIX = "lrk_"
+BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 ACTING_PERMISSION = "acting:start"
 
 
@@ -114,6 +118,11 @@ async def start_acting(session: AsyncSession, account: Account, user: User) -> s
     return cookie
 
 
+async def end_acting_from(session: AsyncSession, session_id: UUID) -> None:
+    """End what was begun in a session: one acts for one person at a time."""
+    await _end_where(session, col(UserSession.parent_id) == session_id)
+
+
 async def end_acting(session: AsyncSession, account: Account) -> str:
     """End it, and go back to the session it began in; the cookie's token. Raises `NotFound` when nobody acts."""
     ended = await session.execute(
@@ -164,12 +173,30 @@ async def end(session: AsyncSession, session_id: UUID) -> None:
 
 async def list_sessions(session: AsyncSession, account: Account, page: PageRequest) -> Page[SessionRead]:
     """Those that are not over, newest first."""
-    statement = select(UserSession).where(
-        UserSession.user_id == account.user_id, col(UserSession.expires_at) > clock.now()
+    statement = (
+        sa.select(UserSession, col(User.name))
+        .outerjoin(User, col(User.id) == col(UserSession.impersonator_id))
+        .where(col(UserSession.user_id) == account.user_id, col(UserSession.expires_at) > clock.now())
     )
     found = await fetch_page(session, statement, page, by_id(col(UserSession.id)), descending=True)
-    items = [SessionRead(**device.model_dump(), is_current=device.id == account.session_id) for device in found.items]
-    return replace(found, items=items)
+    return replace(found, items=[_read(device, account, name or "") for device, name in found.items])
+
+
+def _read(device: UserSession, account: Account, acting_name: str) -> SessionRead:
+    return SessionRead(
+        **device.model_dump(),
+        device=_device(device.user_agent),
+        is_current=device.id == account.session_id,
+        is_acting=device.impersonator_id is not None,
+        acting_name=acting_name,
+    )
+
+
+def _device(user_agent: str) -> str:
+    browser, system = devices.browser_of(user_agent), devices.system_of(user_agent)
+    if browser and system:
+        return _("{browser} on {system}").format(browser=browser, system=system)
+    return browser or system or devices.program_of(user_agent) or _("A device that does not say")
 
 
 async def end_own(session: AsyncSession, account: Account, session_id: UUID) -> None:
@@ -178,6 +205,27 @@ async def end_own(session: AsyncSession, account: Account, session_id: UUID) -> 
     if (await session.scalars(own)).first() is None:
         raise NotFound(_("There is no such session."))
     await end(session, session_id)
+
+
+async def require_confirmed(session: AsyncSession, account: Account) -> None:
+    """For changes to how one signs in: raises `ConfirmationNeeded` unless whoever is here has just shown who they are.
+
+    Nobody can for somebody else, nor can a machine.
+    """
+    shown = select(UserSession.confirmed_at).where(
+        UserSession.id == account.session_id,
+        UserSession.user_id == account.user_id,
+        col(UserSession.impersonator_id).is_(None),
+    )
+    confirmed_at = (await session.scalars(shown)).one_or_none()
+    if confirmed_at is None or clock.now() - confirmed_at > CONFIRMED_FOR:
+        raise ConfirmationNeeded(_("Please confirm first that it is you."))
+
+
+async def confirm(session: AsyncSession, account: Account) -> None:
+    """Whoever is here has just shown that they are the user: by their password, or by a passkey."""
+    is_own = sa.and_(col(UserSession.id) == account.session_id, col(UserSession.impersonator_id).is_(None))
+    await session.execute(update(UserSession).where(is_own).values(confirmed_at=clock.now()))
 
 
 async def end_all(session: AsyncSession, user_id: UUID, *, but: UUID | None = None) -> None:
@@ -203,7 +251,9 @@ async def switch_household(session: AsyncSession, account: Account, household_id
 
 
 async def touch(session: AsyncSession, session_id: UUID) -> None:
+    """A session, or an API key, is in use."""
     now = clock.now()
+    await session.execute(update(ApiKey).where(col(ApiKey.id) == session_id).values(last_used_at=now))
     is_acting = col(UserSession.impersonator_id).is_not(None)
     await session.execute(
         update(UserSession)
@@ -230,11 +280,24 @@ class SignedIn:
 async def find(
     session: AsyncSession, token: str, kind: TokenKind, *, household_id: UUID | None = None
 ) -> SignedIn | None:
-    """Who shows this token, as a member of `household_id` or else of the household the device shows."""
+    """Who shows this token, as a member of `household_id` or else of the household the device shows.
+
+    A bearer token may be an API key: then its id stands in for the session's, and the account has scopes.
+    """
+    if kind is TokenKind.ACCESS and token.startswith(API_KEY_PREFIX):
+        return await _find_by_key(session, token, household_id)
     row = await _BY_TOKEN.fetch_one(
         session, token_hash=hash_token(token), kind=kind, now=clock.now(), household_id=household_id
     )
     return None if row is None else _signed_in(row)
+
+
+async def _find_by_key(session: AsyncSession, token: str, household_id: UUID | None) -> SignedIn | None:
+    row = await _BY_KEY.fetch_one(session, key_hash=hash_token(token), now=clock.now(), household_id=household_id)
+    if row is None:
+        return None
+    key_id, scopes, last_used_at, *who = row
+    return _signed_in((key_id, last_used_at or BEFORE_ALL, None, None, "", *who), frozenset(scopes))
 
 
 async def issue_ticket(session: AsyncSession, account: Account) -> str:
@@ -346,9 +409,27 @@ _BY_TOKEN = Prepared(
         sa.or_(col(UserSession.impersonator_id).is_(None), _acting_is_good(_NOW)),
     )
 )
+_BY_KEY = Prepared(
+    sa.select(col(ApiKey.id), col(ApiKey.scopes), col(ApiKey.last_used_at), *_WHO)
+    .select_from(ApiKey)
+    .join(User, col(User.id) == col(ApiKey.user_id))
+    .outerjoin(
+        Membership,
+        sa.and_(
+            col(Membership.user_id) == col(User.id),
+            col(Membership.household_id) == sa.cast(bindparam("household_id", type_=Id), Id),
+        ),
+    )
+    .outerjoin(Household, col(Household.id) == col(Membership.household_id))
+    .where(
+        col(ApiKey.key_hash) == bindparam("key_hash"),
+        sa.or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > _NOW),
+        col(User.is_active),
+    )
+)
 
 
-def _signed_in(row: Sequence[Any]) -> SignedIn:
+def _signed_in(row: Sequence[Any], scopes: frozenset[str] | None = None) -> SignedIn:
     session_id, last_used_at, expires_at, impersonator_id, impersonator_name, *rest = row
     user_id, name, email, locale, theme, is_superuser, is_staff, is_verified, must_change_password, *rest = rest
     role, member_soon_days, household_id, household_name, time_zone, currency, household_locale, soon_days = rest
@@ -366,6 +447,7 @@ def _signed_in(row: Sequence[Any]) -> SignedIn:
         "impersonator_id": impersonator_id,
         "impersonator_name": impersonator_name or "",
         "acting_until": expires_at if impersonator_id else None,
+        "scopes": scopes,
     }
     if household_id is None:
         return SignedIn(Account(**who), None, last_used_at)

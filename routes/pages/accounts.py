@@ -106,7 +106,7 @@ async def change_password(request: Request, session: SessionDep, account: Accoun
     form = await bind(request, PasswordChange)
     await form.attempt(
         session,
-        lambda data: auth.change_password(session, account, current=data.current_password, new=data.new_password),
+        lambda data: accounts.change_password(session, account, current=data.current_password, new=data.new_password),
     )
     if not form.is_valid:
         return await _settings_page(request, session, account, password_form=form, status_code=422)

@@ -47,6 +47,18 @@ class PasswordChangeRequired(PermissionDenied):
     code = "password_change_required"
 
 
+class InsufficientScope(PermissionDenied):
+    """An API key used for what it was not made for."""
+
+    code = "insufficient_scope"
+
+
+class ConfirmationNeeded(PermissionDenied):
+    """Somebody signed in who must show once more that it is them."""
+
+    code = "confirmation_needed"
+
+
 class NotVerified(PermissionDenied):
     """Somebody signed in whose e-mail address must be verified before anything else."""
 

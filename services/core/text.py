@@ -2,6 +2,8 @@
 
 import unicodedata
 
+from email_validator import EmailNotValidError, validate_email
+
 # Marks that turn the reading direction around and make one name look like another.
 _DIRECTION_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -33,3 +35,21 @@ def clean(text: str) -> str:
 def fold(text: str) -> str:
     """The same for every spelling that people take for the same: `Müsli`, ` MÜSLI`, `müsli`."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def normal_email(text: str) -> str:
+    """The one spelling of an e-mail address: in lower case, all of it ASCII, as mail servers have it.
+
+    So a domain is in punycode, and nothing can look like another address and not be it. Raises `ValueError`.
+    """
+    typed = unicodedata.normalize("NFKC", text).strip()
+    found = validate_email(typed, check_deliverability=False, allow_smtputf8=False)
+    return f"{found.local_part}@{found.ascii_domain}".lower()
+
+
+def fold_email(text: str) -> str:
+    """For looking one up: what is no address is something that nobody has."""
+    try:
+        return normal_email(text)
+    except EmailNotValidError:
+        return text.strip().lower()

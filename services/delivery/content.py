@@ -16,6 +16,7 @@ from models import (
     ChannelKind,
     Delivery,
     Household,
+    LinkPurpose,
     Lot,
     Membership,
     Notification,
@@ -25,11 +26,13 @@ from models import (
     Unit,
     User,
 )
-from services import action_links, sessions, stock, wording
+from services import action_links, one_time_links, sessions, stock, wording
 from services.action_links import LinkAction
 from services.core.i18n import DEFAULT_LOCALE, _, ngettext, use_locale
 from services.core.numbers import plain
 from services.dates import Urgency
+from services.delivery import account
+from services.delivery.account import Words
 from services.permissions import Actor
 from services.schemas.stock import LotRead
 from settings import get_settings
@@ -89,6 +92,8 @@ class Letter:
     day: date | None = None
     groups: Sequence[Group] = ()
     unlisted: int = 0
+    words: Words | None = None
+    link: str = field(default="", repr=False)
 
     @property
     def items(self) -> list[Item]:
@@ -96,6 +101,8 @@ class Letter:
 
     @property
     def title(self) -> str:
+        if self.words:
+            return self.words.title
         if self.template == "test":
             return _("Larder can reach you here")
         count = len(self.items) + self.unlisted
@@ -107,6 +114,8 @@ class Letter:
     @property
     def text(self) -> str:
         """All of it in a few plain lines."""
+        if self.words:
+            return self.words.text
         if self.template == "test":
             return _("This is a test. What is due will come this way.")
         return "\n".join(item.line for item in self.items)
@@ -147,9 +156,28 @@ async def read(session: AsyncSession, delivery: Delivery) -> Letter | None:
         secret=channel.secret if channel else "",
         actor=actor,
     )
-    if delivery.template != "digest":
-        return said
-    return await _digest(session, said, delivery) if actor else None
+    if delivery.template == "digest":
+        return await _digest(session, said, delivery) if actor else None
+    if delivery.template == "notice":
+        return _notice(said, delivery)
+    if delivery.template in set(LinkPurpose):
+        return await _link(session, said, delivery)
+    return said
+
+
+def _notice(letter: Letter, delivery: Delivery) -> Letter:
+    reset_url = f"{get_settings().home}/forgot"
+    words = account.of_notice(delivery.data["what"], about=delivery.data["about"], reset_url=reset_url)
+    return replace(letter, template="account", email=delivery.data["to"], words=words)
+
+
+async def _link(session: AsyncSession, letter: Letter, delivery: Delivery) -> Letter | None:
+    """Nothing to say once the link was used, or another was asked for."""
+    link = await one_time_links.find_link(session, UUID(delivery.data["link_id"]))
+    if link is None:
+        return None
+    words = account.of_link(link.purpose, email=link.email)
+    return replace(letter, template="account", email=link.email, words=words, link=one_time_links.address(link))
 
 
 async def _locale_of(session: AsyncSession, user: User) -> str:

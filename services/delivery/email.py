@@ -36,7 +36,8 @@ def compose(letter: Letter, sender: str) -> EmailMessage:
         raise Refused(_("This is not an e-mail address one can send to.")) from error
     message["Date"] = format_datetime(letter.at)
     message["Message-ID"] = f"<{letter.id}@{address.rpartition('@')[2]}>"
-    message["List-Unsubscribe"] = f"<{letter.settings_url}>"
+    if letter.words is None:  # what is written about an account is not to be left out
+        message["List-Unsubscribe"] = f"<{letter.settings_url}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(render(f"{letter.template}/body.txt", values))
     message.add_alternative(render(f"{letter.template}/body.html", values), subtype="html")

@@ -1,13 +1,33 @@
 """Accounts: registering, signing in, one's own profile."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from models import Theme
+from services.core import clock
 from services.schemas.types import Email, EmailEntry, GuessedTimeZone, LocaleTag, Name, Read, Schema, TimeZone
+
+LONGEST_KEY = timedelta(days=3653)
+
+
+class Scope(StrEnum):
+    """What an API key may be for; `services.api_keys` says what each opens."""
+
+    HOUSEHOLD_READ = "household:read"
+    HOUSEHOLD_WRITE = "household:write"
+    PRODUCTS_READ = "products:read"
+    PRODUCTS_WRITE = "products:write"
+    STOCK_READ = "stock:read"
+    STOCK_WRITE = "stock:write"
+    EVENTS_READ = "events:read"
+    NOTIFICATIONS_READ = "notifications:read"
+    NOTIFICATIONS_WRITE = "notifications:write"
+    LIVE_LISTEN = "live:listen"
 
 
 class Register(Schema):
@@ -23,6 +43,13 @@ class Register(Schema):
 
 class RegisterForm(Register):
     time_zone: GuessedTimeZone = None
+
+
+class NewAccount(Schema):
+    """One that somebody else makes."""
+
+    email: Email
+    name: Name
 
 
 class Login(Schema):
@@ -61,11 +88,68 @@ class SessionRead(Read):
     """One of your sign-ins: a device."""
 
     id: UUID
+    device: str = Field(description="What kind of device it is, as far as it says.")
     user_agent: str = Field(description="What the device called itself.")
+    ip_address: str = Field(description="Where it signed in from.")
+    is_acting: bool = Field(description="Staff, acting in your name.")
+    acting_name: str = Field(description="Which staff.")
     created_at: datetime
     last_used_at: datetime
     expires_at: datetime = Field(description="Unless it is used before then.")
     is_current: bool = Field(description="The one that asks.")
+
+
+class EmailOnly(Schema):
+    email: Email
+
+
+class EmailChange(Schema):
+    email: Email = Field(description="The new one: a link that is sent there makes it yours.")
+    password: str = Field(description="Yours, as it is.")
+
+
+class LinkToken(Schema):
+    token: str = Field(max_length=200, description="The last part of the link in the e-mail.")
+
+
+class PasswordReset(LinkToken):
+    password: str = Field(description="8 to 128 characters, at least one letter and one digit.")
+
+
+class Confirm(Schema):
+    password: str
+
+
+class ApiKeyCreate(Schema):
+    name: Name
+    scopes: frozenset[Scope] = Field(min_length=1, description="What it is for.")
+    expires_at: datetime | None = Field(default=None, description="In the future; null: never.")
+
+    @field_validator("expires_at")
+    @classmethod
+    def _in_the_future(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+        if value is not None and not clock.now() < value <= clock.now() + LONGEST_KEY:
+            raise PydanticCustomError("key_lifetime", "Choose a moment within the next ten years.")
+        return value
+
+
+class ApiKeyRead(Read):
+    """An API key, without its secret."""
+
+    id: UUID
+    name: str
+    prefix: str = Field(description="How its secret begins.")
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None = Field(description="To the hour.")
+    is_over: bool
+
+
+class ApiKeyCreated(ApiKeyRead):
+    key: str = Field(description="Its secret, shown this once: the bearer token.")
 
 
 class UserUpdate(Schema):

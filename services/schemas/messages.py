@@ -49,8 +49,9 @@ MESSAGES: Mapping[str, str] = {
     "time_zone": mark("This is not a time zone, such as Europe/Paris."),
     "currency": mark("This is not a currency, such as EUR."),
     "locale": mark("This is not a language, such as en-GB."),
+    "key_lifetime": mark("Choose a moment within the next ten years."),
+    "email": mark("This is not an e-mail address."),
 }
-EMAIL = mark("This is not an e-mail address.")
 
 
 def field_errors(errors: Iterable[Mapping[str, Any]], *, skip: int = 0) -> list[tuple[str, str]]:
@@ -74,7 +75,5 @@ def _message(error: Mapping[str, Any]) -> str:
     if kind in MESSAGES:
         return _(MESSAGES[kind]).format(**context)
     if kind == "value_error":
-        if "email" in str(error["loc"]):
-            return _(EMAIL)
         return _(str(context.get("error", error["msg"])))
     return str(error["msg"])

@@ -13,7 +13,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    EmailStr,
     Field,
     PlainSerializer,
     SerializerFunctionWrapHandler,
@@ -77,6 +76,13 @@ def _not_blank(value: str) -> str:
     return value
 
 
+def _email(value: str) -> str:
+    try:
+        return text.normal_email(value)
+    except ValueError as error:
+        raise PydanticCustomError("email", "This is not an e-mail address.") from error
+
+
 def _no_boolean(value: Any) -> Any:
     if isinstance(value, bool):
         raise PydanticCustomError("decimal_type", "Enter a number.")
@@ -123,7 +129,12 @@ Line = Annotated[str, AfterValidator(_clean_line), StringConstraints(max_length=
 LotCode = Annotated[str, AfterValidator(_clean_line), StringConstraints(max_length=50)]
 Code = Annotated[str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=64)]
 Note = Annotated[str, AfterValidator(_clean_text), StringConstraints(max_length=2000)]
-Email = Annotated[EmailStr, AfterValidator(str.lower), StringConstraints(max_length=254)]
+Email = Annotated[
+    str,
+    StringConstraints(max_length=254),
+    AfterValidator(_email),
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
+]
 EmailEntry = Annotated[str, AfterValidator(_clean_line), StringConstraints(max_length=254)]
 TimeZone = Annotated[str, StringConstraints(max_length=60), AfterValidator(_known_time_zone)]
 # A browser that knows zones we do not must not keep anybody out.

@@ -1,0 +1,37 @@
+"""What is written to people about their accounts: links that do one thing, and word of what was done.
+
+A message is a delivery like any other, written with what it tells. It does not hold its link: that is made when it is
+sent, if it is still good by then.
+"""
+
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models import ChannelKind, Delivery, LinkPurpose, User
+from services import deliveries, jobs, one_time_links
+
+# Nobody's mailbox is to be filled by somebody else.
+PAUSE = timedelta(minutes=1)
+
+
+async def send_link(session: AsyncSession, user: User, purpose: LinkPurpose, *, email: str | None = None) -> bool:
+    """To the address it is about: the account's, or the one that it shall have. Links sent before it are void.
+
+    False: not again within a minute of the last one.
+    """
+    if await one_time_links.was_just_made(session, user, purpose, PAUSE):
+        return False
+    link = await one_time_links.make(session, user, purpose, email=email or user.email)
+    await _send(session, user, purpose.value, link_id=str(link.id))
+    return True
+
+
+async def send_notice(session: AsyncSession, user: User, what: str, *, to: str | None = None, about: str = "") -> None:
+    """Tell somebody what was done to their account: `what` is one of `services.delivery.account.NOTICES`."""
+    await _send(session, user, "notice", what=what, to=to or user.email, about=about)
+
+
+async def _send(session: AsyncSession, user: User, template: str, **data: str) -> None:
+    session.add(Delivery(user_id=user.id, channel=ChannelKind.EMAIL, template=template, data=data))
+    await jobs.defer(session, deliveries.TASK, dedupe_key=deliveries.TASK)
