@@ -19,8 +19,8 @@ class Gate:
         self.path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = METHODS.get(scope.get("method"), scope.get("method", "WEBSOCKET"))
-        if await endpoints.is_switched_off(method, self.path):
+        method = scope.get("method", "WEBSOCKET")
+        if await endpoints.is_switched_off(METHODS.get(method, method), self.path):
             if scope["type"] == "websocket":
                 raise WebSocketException(SWITCHED_OFF)
             auth.speak_to_stranger(Request(scope))

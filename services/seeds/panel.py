@@ -1,0 +1,163 @@
+"""What a new instance has for its staff: the panel's menu, roles to begin with, and lists to choose from.
+
+Permissions may be named by pattern: `panel.unit:*`.
+"""
+
+from dataclasses import dataclass
+
+from models import DataScope
+from services.core.i18n import mark
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    code: str
+    label: str
+    icon: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    code: str
+    label: str
+    path: str
+    icon: str
+    buttons: tuple[Button, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    code: str
+    label: str
+    icon: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """`menus` are codes of entries, or of areas for all of their entries; with an entry go its buttons."""
+
+    code: str
+    name: str
+    description: str
+    data_scope: DataScope
+    permissions: tuple[str, ...]
+    menus: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    kind: str
+    value: str
+    label: str
+    note: str = ""
+
+
+MENU = (
+    Area(
+        "people",
+        mark("People"),
+        "users",
+        (
+            Entry("people.users", mark("Users"), "/admin/user/list", "user"),
+            Entry("people.households", mark("Households"), "/admin/household/list", "house"),
+            Entry("people.members", mark("Members"), "/admin/membership/list", "users"),
+        ),
+    ),
+    Area(
+        "access",
+        mark("Access"),
+        "key-round",
+        (Entry("access.endpoints", mark("Endpoints"), "/admin/endpoint/list", "toggle-left"),),
+    ),
+    Area(
+        "stock",
+        mark("Stock"),
+        "package",
+        (
+            Entry("stock.products", mark("Products"), "/admin/product/list", "package"),
+            Entry("stock.lots", mark("Lots"), "/admin/lot/list", "layers"),
+            Entry("stock.events", mark("Ledger"), "/admin/event/list", "history"),
+        ),
+    ),
+    Area(
+        "catalogue",
+        mark("Catalogue"),
+        "book-marked",
+        (
+            Entry("catalogue.items", mark("Catalogue"), "/admin/catalogue-item/list", "barcode"),
+            Entry("catalogue.categories", mark("Categories"), "/admin/category/list", "carrot"),
+            Entry("catalogue.units", mark("Units"), "/admin/unit/list", "scale"),
+        ),
+    ),
+    Area(
+        "messages",
+        mark("Messages"),
+        "send",
+        (
+            Entry("messages.channels", mark("Channels"), "/admin/channel/list", "radio"),
+            Entry("messages.deliveries", mark("Deliveries"), "/admin/delivery/list", "send"),
+        ),
+    ),
+    Area(
+        "tasks",
+        mark("Tasks"),
+        "list-checks",
+        (
+            Entry("tasks.jobs", mark("Jobs"), "/admin/job/list", "list-checks"),
+            Entry("tasks.runs", mark("Runs"), "/admin/job-run/list", "clock"),
+        ),
+    ),
+)
+
+ROLES = (
+    Role(
+        "support",
+        mark("Support"),
+        mark("Helps the people of the households assigned to them."),
+        DataScope.HOUSEHOLDS,
+        ("panel.user:list", "panel.user:details", "panel.household:list", "panel.household:details"),
+        ("people.users", "people.households"),
+    ),
+    Role(
+        "curator",
+        mark("Curator"),
+        mark("Keeps the words that all households share."),
+        DataScope.ALL,
+        ("panel.catalogue-item:*", "panel.category:*", "panel.unit:*"),
+        ("catalogue",),
+    ),
+    Role(
+        "auditor",
+        mark("Auditor"),
+        mark("Sees what was done, and changes nothing."),
+        DataScope.ALL,
+        ("panel.job-run:list", "panel.job-run:details"),
+        ("tasks.runs",),
+    ),
+    Role(
+        "operator",
+        mark("Operator"),
+        mark("Keeps this instance running."),
+        DataScope.ALL,
+        ("panel.job:*", "panel.job-run:*", "panel.delivery:*"),
+        ("tasks", "messages.deliveries"),
+    ),
+)
+
+DICTIONARY = (
+    Choice("store", "supermarket", mark("Supermarket")),
+    Choice("store", "discounter", mark("Discounter")),
+    Choice("store", "farmers_market", mark("Farmers’ market")),
+    Choice("store", "bakery", mark("Bakery")),
+    Choice("store", "butcher", mark("Butcher")),
+    Choice("store", "greengrocer", mark("Greengrocer")),
+    Choice("store", "drugstore", mark("Drugstore")),
+    Choice("store", "pharmacy", mark("Pharmacy")),
+    Choice("store", "online", mark("Online")),
+    Choice("store", "own_garden", mark("Own garden")),
+    Choice("ban_reason", "too_many_sign_ins", mark("Too many failed sign-ins")),
+    Choice("ban_reason", "scraping", mark("Takes too much")),
+    Choice("ban_reason", "abuse", mark("Abuse")),
+    Choice("ban_reason", "by_request", mark("Asked for by the owner of the address")),
+)
