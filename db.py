@@ -6,6 +6,7 @@ without a transaction of its own and, on SQLite, cannot write at all.
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -43,8 +44,20 @@ NAMING_CONVENTION = {
     "pk": "pk_%(table_name)s",
 }
 
+
+class Statement(str):
+    """A statement as it was sent: when, by `time.perf_counter`, and how many seconds its answer took."""
+
+    __slots__ = ("seconds", "sent")
+
+    def __new__(cls, text: str) -> "Statement":
+        statement = super().__new__(cls, text)
+        statement.sent, statement.seconds = time.perf_counter(), 0.0
+        return statement
+
+
 # Each statement of the current task is appended here while a list is set: for tests, bench and monitor.
-statements: ContextVar[list[str] | None] = ContextVar("statements", default=None)
+statements: ContextVar[list[Statement] | None] = ContextVar("statements", default=None)
 
 
 class Id(TypeDecorator[UUID]):
@@ -262,7 +275,13 @@ def _record_statements(engine: AsyncEngine) -> None:
     @event.listens_for(engine.sync_engine, "before_cursor_execute")
     def _record(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if (recorded := statements.get()) is not None:
-            recorded.append(statement)
+            recorded.append(Statement(statement))
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def _time(*_: Any) -> None:
+        if recorded := statements.get():
+            # One task has one statement under way.
+            recorded[-1].seconds = time.perf_counter() - recorded[-1].sent
 
 
 class days_after(sa.sql.functions.GenericFunction[Any]):  # noqa: N801  (a SQL function)
@@ -282,6 +301,25 @@ def _days_after_postgresql(element: Any, compiler: Any, **options: Any) -> str:
 def _days_after_sqlite(element: Any, compiler: Any, **options: Any) -> str:
     day, days = (compiler.process(clause, **options) for clause in element.clauses)
     return f"date({day}, {days} || ' days')"
+
+
+class epoch(sa.sql.functions.GenericFunction[Any]):  # noqa: N801  (a SQL function)
+    """`epoch(at)`: the seconds since 1970 of a moment."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+@compiles(epoch, "postgresql")
+def _epoch_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    (at,) = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"CAST(FLOOR(EXTRACT(EPOCH FROM {at})) AS bigint)"
+
+
+@compiles(epoch, "sqlite")
+def _epoch_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    (at,) = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"CAST(strftime('%s', {at}) AS INTEGER)"
 
 
 class json_lists(sa.sql.functions.GenericFunction[Any]):  # noqa: N801  (a SQL function)
@@ -358,13 +396,18 @@ class Prepared:
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
             compiled = self._compiled[dialect.name] = _Compiled(self._statement, dialect)
-        if (recorded := statements.get()) is not None:
-            recorded.append(compiled.sql)
+        recorded = statements.get()
+        statement = None if recorded is None else Statement(compiled.sql)
         driver: Any = (await connection.get_raw_connection()).driver_connection
         arguments = compiled.arguments(parameters)
         if dialect.name == "sqlite":
-            return compiled.convert(list(await driver.execute_fetchall(compiled.sql, arguments)))
-        return compiled.convert(await driver.fetch(compiled.sql, *arguments))
+            rows = list(await driver.execute_fetchall(compiled.sql, arguments))
+        else:
+            rows = await driver.fetch(compiled.sql, *arguments)
+        if recorded is not None and statement is not None:
+            statement.seconds = time.perf_counter() - statement.sent
+            recorded.append(statement)
+        return compiled.convert(rows)
 
 
 class _Compiled:

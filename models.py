@@ -1086,7 +1086,10 @@ class Problem(SQLModel, table=True):
 
 
 class MonitoredRequest(SQLModel, table=True):
-    """How one request went. Times are in milliseconds; `repeated` is how often its most frequent statement ran."""
+    """How one request went. Times are in milliseconds; `repeated` is how often its most frequent statement ran.
+
+    `weight`: for how many requests like it this one stands, where not all are kept.
+    """
 
     __tablename__ = "monitored_request"
     __table_args__ = (sa.Index("ix_monitored_request_route", "route", "at"),)
@@ -1100,6 +1103,7 @@ class MonitoredRequest(SQLModel, table=True):
     query: str = Field(default="", max_length=1000)
     status: int
     ms: float
+    weight: float = 1
     user_id: UUID | None = _column(Id, default=None, nullable=True)
     ip_address: str = Field(default="", max_length=45)
     query_count: int = 0
@@ -1112,6 +1116,15 @@ class MonitoredRequest(SQLModel, table=True):
     problem_id: UUID | None = _optional_ref("problem.id", index=False)
 
 
+class MonitoredShape(SQLModel, table=True):
+    """The text of statements that differ in their values only."""
+
+    __tablename__ = "monitored_shape"
+
+    id: str = Field(primary_key=True, max_length=32)
+    sql: str = Field(sa_type=sa.Text)
+
+
 class MonitoredQuery(SQLModel, table=True):
     """One shape of statement in one request: how often it ran, and how long in all, in milliseconds."""
 
@@ -1120,7 +1133,7 @@ class MonitoredQuery(SQLModel, table=True):
     id: UUID = _id()
     request_id: UUID = _ref("monitored_request.id")
     at: datetime = _column(UTCDateTime, default_factory=clock.now, index=True)
-    sql: str = Field(default="", max_length=5000)
+    shape_id: str = Field(max_length=32, index=True)
     count: int = 1
     ms: float = 0
     slowest_ms: float = 0

@@ -15,7 +15,7 @@ from uuid import UUID
 from httpx import ASGITransport, AsyncClient
 
 from auth import COOKIE
-from db import get_database, session_scope, statements
+from db import Statement, get_database, session_scope, statements
 from main import create_app
 from routes import rendering
 from services.core import clock
@@ -57,7 +57,7 @@ async def count_statements(client: AsyncClient, world: dict[str, Any]) -> dict[s
     }
     counts = {}
     for title, (method, path, headers, body) in paths.items():
-        recorded: list[str] = []
+        recorded: list[Statement] = []
         statements.set(recorded)
         response = await client.request(method, path, headers=headers, json=body)
         response.raise_for_status()

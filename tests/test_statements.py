@@ -30,9 +30,9 @@ MOST_HOT = 4
 
 
 @contextmanager
-def counted() -> Iterator[list[str]]:
+def counted() -> Iterator[list[db.Statement]]:
     """The statements that are run within, savepoints of the tests' own sessions aside."""
-    statements: list[str] = []
+    statements: list[db.Statement] = []
     token = db.statements.set(statements)
     try:
         yield statements

@@ -309,6 +309,7 @@ def upgrade() -> None:
     sa.Column('query', sa.String(length=1000), nullable=False),
     sa.Column('status', sa.Integer(), nullable=False),
     sa.Column('ms', sa.Float(), nullable=False),
+    sa.Column('weight', sa.Float(), nullable=False),
     sa.Column('user_id', db.Id(), nullable=True),
     sa.Column('ip_address', sa.String(length=45), nullable=False),
     sa.Column('query_count', sa.Integer(), nullable=False),
@@ -327,11 +328,16 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_monitored_request_request_id'), ['request_id'], unique=False)
         batch_op.create_index('ix_monitored_request_route', ['route', 'at'], unique=False)
 
+    op.create_table('monitored_shape',
+    sa.Column('id', sa.String(length=32), nullable=False),
+    sa.Column('sql', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_monitored_shape'))
+    )
     op.create_table('monitored_query',
     sa.Column('id', db.Id(), nullable=False),
     sa.Column('request_id', db.Id(), nullable=False),
     sa.Column('at', db.UTCDateTime(), nullable=False),
-    sa.Column('sql', sa.String(length=5000), nullable=False),
+    sa.Column('shape_id', sa.String(length=32), nullable=False),
     sa.Column('count', sa.Integer(), nullable=False),
     sa.Column('ms', sa.Float(), nullable=False),
     sa.Column('slowest_ms', sa.Float(), nullable=False),
@@ -342,6 +348,7 @@ def upgrade() -> None:
     with op.batch_alter_table('monitored_query', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_monitored_query_at'), ['at'], unique=False)
         batch_op.create_index(batch_op.f('ix_monitored_query_request_id'), ['request_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_monitored_query_shape_id'), ['shape_id'], unique=False)
 
     with op.batch_alter_table('user', schema=None) as batch_op:
         batch_op.add_column(sa.Column('must_change_password', sa.Boolean(), nullable=False, server_default=sa.false()))
@@ -390,10 +397,12 @@ def downgrade() -> None:
         batch_op.drop_column('must_change_password')
 
     with op.batch_alter_table('monitored_query', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_monitored_query_shape_id'))
         batch_op.drop_index(batch_op.f('ix_monitored_query_request_id'))
         batch_op.drop_index(batch_op.f('ix_monitored_query_at'))
 
     op.drop_table('monitored_query')
+    op.drop_table('monitored_shape')
     with op.batch_alter_table('monitored_request', schema=None) as batch_op:
         batch_op.drop_index('ix_monitored_request_route')
         batch_op.drop_index(batch_op.f('ix_monitored_request_request_id'))
