@@ -19,7 +19,7 @@ class Gate:
         self.path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = scope.get("method", "WEBSOCKET")
+        method: str = scope.get("method", "WEBSOCKET")
         if await endpoints.is_switched_off(METHODS.get(method, method), self.path):
             if scope["type"] == "websocket":
                 raise WebSocketException(SWITCHED_OFF)

@@ -133,15 +133,15 @@ async def list_endpoints(session: AsyncSession) -> Sequence[Endpoint]:
 async def switch(session: AsyncSession, by: Staff | None, method: str, path: str, *, on: bool) -> Endpoint:
     """Switch an endpoint off, or on again. Raises `NotFound`, `Conflict` for one that must stay."""
     statement = select(Endpoint).where(Endpoint.method == method.upper(), Endpoint.path == path).with_for_update()
-    endpoint = (await session.scalars(statement)).one_or_none()
+    endpoint: Endpoint | None = (await session.scalars(statement)).one_or_none()
     if endpoint is None:
         raise NotFound(_("There is no such endpoint."))
     if not on and is_protected(endpoint.path, endpoint.permission):
         raise Conflict(_("This one cannot be switched off."), code="protected")
     if endpoint.is_enabled is not on:
         endpoint.is_enabled = on
-        changed = {"before": {"is_enabled": not on}, "after": {"is_enabled": on}}
-        audit.record(session, "endpoints:switch", by=by, subject=endpoint, **changed)
+        before, after = {"is_enabled": not on}, {"is_enabled": on}
+        audit.record(session, "endpoints:switch", by=by, subject=endpoint, before=before, after=after)
         db.after_commit(session, forget)
     return endpoint
 

@@ -140,7 +140,8 @@ def _merge(declared: Values, applied: Values, current: Values) -> Values:
     """The declared values, but what is not as it was applied stays as it is."""
     merged: Values = {}
     for name, value in declared.items():
-        was, is_now = applied.get(name, current[name]), current[name]
+        is_now = current[name]
+        was = applied[name] if name in applied else is_now
         if isinstance(value, list):
             merged[name] = sorted((set(is_now) | (set(value) - set(was))) - (set(was) - set(value)))
         else:
@@ -156,7 +157,7 @@ def _changed(before: Values, after: Values) -> tuple[Values, Values]:
         if before.get(name) == value:
             continue
         if isinstance(value, list):
-            was = set(before.get(name, ()))
+            was = set(before[name])
             left[name], right[name] = sorted(was - set(value)), sorted(set(value) - was)
         else:
             left[name], right[name] = before.get(name), value

@@ -53,7 +53,8 @@ async def list_roles(session: AsyncSession) -> Sequence[RoleRow]:
 async def get_role(session: AsyncSession, role_id: UUID, *, lock: bool = False) -> StaffRole:
     """Raises `NotFound`."""
     statement = select(StaffRole).where(StaffRole.id == role_id)
-    role = (await session.scalars(statement.with_for_update() if lock else statement)).one_or_none()
+    found = await session.scalars(statement.with_for_update() if lock else statement)
+    role: StaffRole | None = found.one_or_none()
     if role is None:
         raise NotFound(_("There is no such role."))
     return role
@@ -282,8 +283,8 @@ async def _set_superuser(session: AsyncSession, by: Staff | None, user_id: UUID,
     if user.is_superuser is is_superuser:
         return
     user.is_superuser = is_superuser
-    changed = {"before": {"is_superuser": not is_superuser}, "after": {"is_superuser": is_superuser}}
-    audit.record(session, "roles:super", by=by, subject=user, **changed)
+    before, after = {"is_superuser": not is_superuser}, {"is_superuser": is_superuser}
+    audit.record(session, "roles:super", by=by, subject=user, before=before, after=after)
 
 
 async def _get_user(session: AsyncSession, by: Staff | None, user_id: UUID) -> User:
@@ -291,7 +292,7 @@ async def _get_user(session: AsyncSession, by: Staff | None, user_id: UUID) -> U
     statement = select(User).where(User.id == user_id).with_for_update()
     if by is not None:
         statement = statement.where(by.reach(ASSIGN).rows(User))
-    user = (await session.scalars(statement.execution_options(populate_existing=True))).one_or_none()
+    user: User | None = (await session.scalars(statement.execution_options(populate_existing=True))).one_or_none()
     if user is None:
         raise NotFound(_("There is no such user."))
     staff.require_above(by, user)
@@ -302,7 +303,7 @@ async def _get_household(session: AsyncSession, by: Staff | None, household_id: 
     statement = select(Household).where(Household.id == household_id)
     if by is not None:
         statement = statement.where(by.reach(ASSIGN).rows(Household))
-    household = (await session.scalars(statement)).one_or_none()
+    household: Household | None = (await session.scalars(statement)).one_or_none()
     if household is None:
         raise NotFound(_("There is no such household."))
     return household
