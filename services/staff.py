@@ -23,8 +23,9 @@ from services.reach import Reach
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staff(Account):
-    """Someone of the staff who is signed in."""
+    """Someone of the staff who is signed in. `time_zone`: of the household their device shows."""
 
+    time_zone: str = "UTC"
     reaches: Mapping[str, Reach] = field(default_factory=dict)
     menus: frozenset[str] = frozenset()
     buttons: frozenset[str] = frozenset()
@@ -67,6 +68,7 @@ async def load(session: AsyncSession, account: Account) -> Staff | None:
     granted = await _granted(session, account)
     return Staff(
         **_who(account),
+        time_zone=account.time_zone if isinstance(account, Actor) else "UTC",
         reaches=granted[GrantKind.PERMISSION],
         menus=frozenset(granted[GrantKind.MENU]),
         buttons=frozenset(granted[GrantKind.BUTTON]),
