@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from commands import checks, database, development, jobs, messages, migrations, server, static, users
+from commands import checks, database, development, initial, jobs, messages, migrations, roles, server, static, users
 from commands.asynchronous import telling
 
 
@@ -40,6 +40,10 @@ application.command()(users.createsuperuser)
 application.command()(users.changepassword)
 application.add_typer(users.user, name="user")
 application.add_typer(users.apikey, name="apikey")
+application.add_typer(roles.role, name="role")
+application.add_typer(initial.permissions, name="permissions")
+application.command()(initial.init)
+application.command()(initial.init_plan)
 application.command()(checks.check)
 application.command()(development.shell)
 application.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(development.test)

@@ -4,11 +4,14 @@ import os
 import secrets
 import shutil
 import subprocess
+from collections import Counter
 from typing import Annotated
 
 import typer
 
+from commands import initial
 from commands.asynchronous import fail, run
+from commands.roles import registry
 from db import session_scope
 from services import accounts, demo, seeding
 from settings import get_settings
@@ -19,12 +22,14 @@ DEMO_EMAIL = "demo@larder.example"
 def seed(
     demo: Annotated[bool, typer.Option("--demo", help="Also make a lively household to look around in.")] = False,
 ) -> None:
-    """Fill in units and food categories. Safe to run again: it brings in what is new and removes nothing."""
+    """Fill in units, food categories, and what `init` does. Safe to run again: what staff changed stays."""
     if demo and get_settings().is_production:
         fail("No demo household in production.")
         raise typer.Exit(1)
     changed = run(_seed_words())
-    typer.echo(", ".join(f"{count} {noun}" for noun, count in changed.items()) + " new or changed.")
+    written = [found for found in run(initial.apply(registry())) if not found.is_drift]
+    counts = {**changed, **Counter(f"{found.kind}s" for found in written)}
+    typer.echo(", ".join(f"{count} {noun}" for noun, count in counts.items()) + " new or changed.")
     if demo:
         _seed_demo()
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
 
-from db import insert_new, take_turns, unless_taken
+from db import insert_new, unless_taken
 from models import (
     DataScope,
     GrantKind,
@@ -32,7 +32,6 @@ from services.core.i18n import _
 from services.schemas.staff_roles import RoleRow, StaffRoleCreate, StaffRoleUpdate
 from services.staff import Staff
 
-LOCK = 0x1A4DE7
 ASSIGN = "roles:assign"
 
 Grants = Mapping[GrantKind, frozenset[str]]
@@ -252,39 +251,6 @@ async def withdraw_household(session: AsyncSession, by: Staff | None, user_id: U
     )
     if ended.first():
         audit.record(session, "roles:withdraw_household", by=by, subject=user, before={"household": household.name})
-
-
-async def make_superuser(session: AsyncSession, by: Staff | None, user_id: UUID) -> None:
-    await _set_superuser(session, by, user_id, is_superuser=True)
-
-
-async def unmake_superuser(session: AsyncSession, by: Staff | None, user_id: UUID) -> None:
-    """Raises `Conflict` for the last one who can sign in."""
-    await require_other_superuser(session, user_id)
-    await _set_superuser(session, by, user_id, is_superuser=False)
-
-
-async def require_other_superuser(session: AsyncSession, user_id: UUID) -> None:
-    """Before a superuser is demoted, disabled or deleted: there is another one, and stays so until the commit.
-
-    Raises `Conflict`. Of several who do that at once, one at a time goes on from here.
-    """
-    await take_turns(session, LOCK)
-    others = sa.exists().where(col(User.is_superuser), col(User.is_active), col(User.id) != user_id)
-    is_one = sa.exists().where(col(User.is_superuser), col(User.is_active), col(User.id) == user_id)
-    if await session.scalar(sa.select(sa.and_(is_one, ~others))):
-        raise Conflict(_("This is the last superuser. Make somebody else one first."), code="last_superuser")
-
-
-async def _set_superuser(session: AsyncSession, by: Staff | None, user_id: UUID, *, is_superuser: bool) -> None:
-    if by is not None and not by.is_superuser:
-        raise PermissionDenied(_("Only superusers make superusers."))
-    user = await _get_user(session, by, user_id)
-    if user.is_superuser is is_superuser:
-        return
-    user.is_superuser = is_superuser
-    before, after = {"is_superuser": not is_superuser}, {"is_superuser": is_superuser}
-    audit.record(session, "roles:super", by=by, subject=user, before=before, after=after)
 
 
 async def _get_user(session: AsyncSession, by: Staff | None, user_id: UUID) -> User:
