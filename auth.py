@@ -17,7 +17,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import SAFE_METHODS, session_scope
 from models import LinkPurpose, TokenKind, User
-from services import account_mail, accounts, api_keys, audit, guard, households, passwords, sessions, staff
+from services import (
+    account_mail,
+    accounts,
+    api_keys,
+    audit,
+    challenges,
+    guard,
+    households,
+    passkeys,
+    passwords,
+    second_factor,
+    sessions,
+    staff,
+)
 from services.core.errors import (
     NoHousehold,
     NotFound,
@@ -31,11 +44,13 @@ from services.core.i18n import _, is_locale, use_locale
 from services.permissions import NEVER_WHILE_ACTING, Account, Actor, require
 from services.schemas.accounts import Register
 from services.schemas.households import HouseholdCreate
+from services.schemas.passkeys import PasskeyAnswer
 from settings import Registration, get_settings
 
 COOKIE = "larder_session"
 REFRESH_COOKIE = "larder_refresh"
 COOKIE_MAX_AGE = 400 * 24 * 3600  # what browsers allow; the session behind it ends sooner
+CHALLENGE_MAX_AGE = int(challenges.LIFETIME.total_seconds())
 REFRESH_PATH = "/api/v1/auth"
 
 
@@ -59,6 +74,11 @@ class SessionCookie(CookieTransport):
 
 session_cookie = SessionCookie(cookie_name=COOKIE, cookie_max_age=COOKIE_MAX_AGE)
 refresh_cookie = SessionCookie(cookie_name=REFRESH_COOKIE, cookie_max_age=COOKIE_MAX_AGE, cookie_path=REFRESH_PATH)
+# A sign-in under way goes on in the browser it began in.
+challenge_cookie = SessionCookie(cookie_name="larder_challenge", cookie_max_age=CHALLENGE_MAX_AGE, cookie_path="/login")
+openid_cookie = SessionCookie(
+    cookie_name="larder_openid", cookie_max_age=CHALLENGE_MAX_AGE, cookie_path="/login/openid"
+)
 bearer = HTTPBearer(auto_error=False, description="The access token of POST /auth/login.")
 
 
@@ -77,6 +97,24 @@ async def authenticate(email: str, password: str) -> User:
     if renewed:
         async with session_scope() as session:
             (await session.get_one(User, user.id)).hashed_password = renewed
+    return user
+
+
+async def answer_second_factor(token: str, code: str) -> second_factor.Passed:
+    """Who goes on with a sign-in that waits for a code. Raises `NotSignedIn` for a wrong one, which is counted."""
+    async with session_scope() as session:
+        passed = await second_factor.answer(session, token, code)
+    if passed is None:
+        raise NotSignedIn(_("This code is wrong, or was used. Wait for the next one."), code="bad_code")
+    return passed
+
+
+async def answer_passkey(answer: PasskeyAnswer, party: passkeys.RelyingParty) -> User:
+    """Whose passkey it is. Raises `NotSignedIn`, alike for whatever is wrong with it."""
+    async with session_scope() as session:
+        user = await passkeys.sign_in(session, answer, party)
+    if user is None:
+        raise NotSignedIn(_("This passkey does not let you in. Sign in another way."), code="bad_credentials")
     return user
 
 

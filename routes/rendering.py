@@ -1,6 +1,7 @@
 """Templates, and the answers pages give: full, or as the block that HTMX asked for."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -16,8 +17,8 @@ from jinja2_fragments import render_block
 
 import auth
 from models import Theme
-from services import stock, wording
-from services.core import i18n, ids
+from services import acts, stock, wording
+from services.core import clock, i18n, ids
 from services.permissions import Account, Actor
 from settings import ROOT, get_settings
 
@@ -59,7 +60,7 @@ def render(
     if fragment and wants_fragment(request):
         body = render_block(environment(), template, fragment, values)
     else:
-        values["flash"] = _read_flash(request)
+        values["flash"] = read_flash(request)
         body = environment().get_template(template).render(values)
     response = HTMLResponse(body, status_code)
     response.headers["Vary"] = VARY
@@ -156,6 +157,9 @@ def environment() -> Environment:
         moment=wording.moment,
         label=wording.label,
         booked=wording.booked,
+        act_named=acts.named,
+        act_said=acts.said,
+        act_shown=acts.shown,
         both=wording.both,
         doer=wording.doer,
         sprite=static_url("icons.svg"),
@@ -163,7 +167,7 @@ def environment() -> Environment:
         new_id=ids.new_id,
     )
     # A block rendered alone does not see imports at the top of its file, so macros are globals.
-    for name in ("ui", "forms", "lots", "actions", "journal"):
+    for name in ("ui", "forms", "lots", "actions", "journal", "acts"):
         env.globals[name] = env.get_template(f"macros/{name}.html").module
     return env
 
@@ -192,6 +196,7 @@ def common(request: Request) -> dict[str, Any]:
         "actor": actor,
         "can": getattr(account, "can", _cannot),
         "menu": getattr(request.state, "menu", ()),
+        "acting_minutes": _minutes_left(account),
         "theme": account.theme if account else Theme.SYSTEM,
         "lang": i18n.current_locale(),
         "direction": locale.text_direction,
@@ -199,11 +204,18 @@ def common(request: Request) -> dict[str, Any]:
     }
 
 
+def _minutes_left(account: Account | None) -> int | None:
+    """For staff who acts for somebody."""
+    if account is None or account.acting_until is None:
+        return None
+    return max(0, math.ceil((account.acting_until - clock.now()).total_seconds() / 60))
+
+
 def _cannot(_permission: str) -> bool:
     return False
 
 
-def _read_flash(request: Request) -> list[dict[str, Any]]:
+def read_flash(request: Request) -> list[dict[str, Any]]:
     signed = request.cookies.get(FLASH_COOKIE)
     try:
         return list(_flash_signer().loads(signed)) if signed else []

@@ -72,6 +72,7 @@ _MEMBER = _VIEWER | {
     "units:edit",
 }
 _ADMIN = _MEMBER | {
+    "audit:household",
     "households:edit",
     "invitations:create",
     "invitations:list",
@@ -92,6 +93,8 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[str]] = {
 NEVER_WHILE_ACTING = frozenset(
     {
         "account:change_email",
+        "account:confirm_openid",
+        "account:confirm_passkey",
         "account:delete",
         "account:password",
         "account:verify_email",
@@ -99,9 +102,23 @@ NEVER_WHILE_ACTING = frozenset(
         "channels:add",
         "feeds:start",
         "households:delete",
+        "identities:link",
+        "identities:list",
+        "identities:unlink",
         "invitations:accept",
         "invitations:create",
         "members:transfer_ownership",
+        "passkeys:add",
+        "passkeys:begin",
+        "passkeys:list",
+        "passkeys:remove",
+        "passkeys:rename",
+        "second_factor:confirm",
+        "second_factor:detail",
+        "second_factor:end",
+        "second_factor:renew_codes",
+        "second_factor:start",
+        "security:detail",
         "sessions:end",
     }
 )

@@ -16,7 +16,7 @@ await build({
   logLevel: "warning",
 });
 
-for (const name of ["app.css", "admin.css"]) {
+for (const name of ["app.css", "acting.css", "admin.css", "audit.css"]) {
   const { code } = bundle({
     filename: `static/src/css/${name}`,
     minify: true,

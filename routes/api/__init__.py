@@ -1,6 +1,6 @@
 """The JSON API, /api/v1: the same nouns and the same service calls as the pages."""
 
-from routes.api import accounts, channels, events, feeds, households, notifications, products, stock, words
+from routes.api import accounts, audit, channels, events, feeds, households, notifications, products, stock, words
 
 # In the order requests are matched: what is asked most comes first.
 ROUTERS = (
@@ -14,6 +14,7 @@ ROUTERS = (
     channels.router,
     notifications.router,
     notifications.product_router,
+    audit.router,
     feeds.router,
     feeds.public_router,
 )

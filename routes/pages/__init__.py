@@ -1,6 +1,19 @@
 """HTML pages, one module a noun."""
 
-from routes.pages import accounts, add, history, households, links, notifications, products, stock
+from routes.pages import (
+    accounts,
+    acting,
+    add,
+    api_keys,
+    devices,
+    history,
+    households,
+    links,
+    notifications,
+    products,
+    recovery,
+    stock,
+)
 
 # In the order requests are matched: /stock/add before /stock/lots, what is asked most first.
 ROUTERS = (
@@ -10,6 +23,11 @@ ROUTERS = (
     products.router,
     households.router,
     accounts.router,
+    recovery.router,
+    devices.router,
+    api_keys.router,
+    acting.router,
+    audit.router,
     notifications.router,
     links.router,
 )

@@ -1,8 +1,6 @@
 """The journal: what was done with the stock, by whom, and taking it back."""
 
-from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date
 from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
@@ -10,13 +8,14 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from models import EventKind
+from routes.days import by_day
 from routes.deps import ActorDep, SessionDep
 from routes.rendering import back, done, render, undo_toast
 from services import events
 from services.core import clock
 from services.core.i18n import _
 from services.core.pagination import PageRequest
-from services.schemas.stock import EventFilters, EventRead
+from services.schemas.stock import EventFilters
 from services.wording import booked
 
 router = APIRouter(include_in_schema=False)
@@ -39,7 +38,7 @@ async def history(
     query = {name: value for name, value in (("kind", kind), ("product", product)) if value}
     context = {
         "page": page,
-        "days": _by_day(page.items, actor.time_zone),
+        "days": by_day(page.items, actor.time_zone, lambda event: event.occurred_at),
         "today": clock.today(actor.time_zone),
         "kind": kind,
         "kinds": [
@@ -63,10 +62,3 @@ async def undo(request: Request, event_id: UUID, session: SessionDep, actor: Act
         said, again = _("Done again: {what}.").format(what=booked(event)), _("Undo")
     toast = replace(undo_toast(said, event.id, whole_group=group), label=again)
     return done(request, toast, to=back(request, "/history"))
-
-
-def _by_day(journal: Iterable[EventRead], time_zone: str) -> list[tuple[date, list[EventRead]]]:
-    days: dict[date, list[EventRead]] = {}
-    for event in journal:
-        days.setdefault(clock.day_of(event.occurred_at, time_zone), []).append(event)
-    return list(days.items())

@@ -1,5 +1,5 @@
 """The staff panel's own pages, beside the tables that SQLAdmin shows: all under /admin, one module a noun."""
 
-from fastapi import APIRouter
+from routes.staff import acting, audit
 
-ROUTERS: tuple[APIRouter, ...] = ()
+ROUTERS = (acting.router, audit.router)
