@@ -22,6 +22,7 @@ from routes.middleware.metrics import Metrics
 from routes.middleware.request_id import RequestId
 from routes.middleware.security_headers import SecurityHeaders
 from routes.openapi import describe
+from services import dictionary
 from services.core import bus, logs
 from services.guard import Doorkeeper
 from services.jobs import engines
@@ -36,8 +37,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     hub: Hub = app.state.hub
     settings: Settings = app.state.settings
     keeper: Doorkeeper = app.state.keeper
+
+    def hear(message: str) -> None:
+        hub.hear(message)
+        dictionary.hear(message)
+
     async with (
-        bus.running(settings.bus_url, hub.hear),
+        bus.running(settings.bus_url, hear),
         hub.running(),
         keeper.running() if settings.guard_enabled else nullcontext(),
         engines.beside_web(settings),

@@ -16,6 +16,7 @@ from models import DictionaryEntry
 from services.core import bus
 from services.core.errors import NotFound
 from services.core.i18n import _, mark
+from services.permissions import Account
 
 MAX_AGE = 300.0
 TOPIC = "dictionary"
@@ -41,11 +42,17 @@ class Option:
     label: str
 
 
-async def options(session: AsyncSession, kind: str, *, is_staff: bool = False) -> Sequence[Option]:
-    """What there is to choose from, in order. Raises `NotFound` for a list that is not there, or not for them."""
+async def list_options(session: AsyncSession, account: Account, kind: str) -> Sequence[Option]:
+    """For whoever is signed in. Raises `NotFound` for a list that is not there, or not for them."""
+    is_staff = account.is_staff and account.impersonator_id is None and account.scopes is None
     known = KINDS.get(kind)
     if known is None or not (known.is_public or is_staff):
         raise NotFound(_("There is no such list."))
+    return await options(session, kind)
+
+
+async def options(session: AsyncSession, kind: str) -> Sequence[Option]:
+    """What there is to choose from, in order."""
     cached = _cache.get(kind)
     if cached and cached.database is db.get_database() and time.monotonic() - cached.read_at < MAX_AGE:
         return cached.options
@@ -60,6 +67,12 @@ def forget_after_commit(session: AsyncSession) -> None:
 def changed() -> None:
     forget()
     bus.publish(TOPIC)
+
+
+def hear(message: str) -> None:
+    """What the bus says; nothing, when it may have said something meanwhile."""
+    if message in {"", TOPIC}:
+        forget()
 
 
 def forget() -> None:

@@ -1,6 +1,18 @@
 """The JSON API, /api/v1: the same nouns and the same service calls as the pages."""
 
-from routes.api import accounts, audit, channels, events, feeds, households, notifications, products, stock, words
+from routes.api import (
+    accounts,
+    audit,
+    channels,
+    dictionary,
+    events,
+    feeds,
+    households,
+    notifications,
+    products,
+    stock,
+    words,
+)
 
 # In the order requests are matched: what is asked most comes first.
 ROUTERS = (
@@ -12,6 +24,7 @@ ROUTERS = (
     households.own_router,
     accounts.router,
     channels.router,
+    dictionary.router,
     notifications.router,
     notifications.product_router,
     audit.router,

@@ -11,7 +11,7 @@ from routes.deps import ActorDep, SessionDep
 from routes.forms import Form, bind, bind_filters
 from routes.idempotent import once
 from routes.rendering import is_htmx, redirect, render, trigger, undo_toast, wants_fragment
-from services import events, locations, quick_add, units
+from services import dictionary, events, locations, quick_add, units
 from services.core import clock
 from services.core.errors import InvalidInput
 from services.core.i18n import _
@@ -101,6 +101,7 @@ async def _page(
         "group": group,
         "added": [event for event in reversed(added) if event.kind == "add"],
         "date_kinds": choices(DateKind),
+        "stores": await dictionary.options(session, "store"),
     }
     return render(request, "stock/add.html", context, fragment="add", status_code=status_code)
 

@@ -15,7 +15,7 @@ from models import DateKind, DiscardReason
 from routes.deps import ActorDep, SessionDep
 from routes.forms import Form, bind_edit, bind_filters, parse, read
 from routes.rendering import Toast, back, done, render, trigger, undo_toast, wants_fragment
-from services import categories, events, households, locations, stock, units
+from services import categories, dictionary, events, households, locations, stock, units
 from services.core import clock
 from services.core.errors import Conflict
 from services.core.i18n import _
@@ -265,6 +265,7 @@ async def _edit_page(
         "lot": lot,
         "form": form,
         "date_kinds": choices(DateKind),
+        "stores": await dictionary.options(session, "store"),
         "members": [(member.user_id, member.name) for member in members.items],
     }
     return render(request, "stock/edit.html", context, fragment="edit_form", status_code=status_code)
