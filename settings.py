@@ -95,6 +95,7 @@ class Settings(BaseSettings):
     openid_client_id: str = ""
     openid_client_secret: SecretStr = SecretStr("")
     openid_name: str = "OpenID"
+    audit_days: int = Field(default=0, ge=0, le=36500)
     guard_enabled: bool = True
     guard_allow: str = "127.0.0.0/8, ::1"
     guard_general: int = Field(default=1200, ge=10)
@@ -144,6 +145,13 @@ class Settings(BaseSettings):
         for part in value.split(","):
             if part.strip():
                 ip_network(part.strip())
+        return value
+
+    @field_validator("audit_days")
+    @classmethod
+    def _keep_the_audit_log_for_a_month(cls, value: int) -> int:
+        if 0 < value < 30:
+            raise ValueError("keep it for 30 days at least, or with 0 for ever")
         return value
 
     @field_validator("log_level")

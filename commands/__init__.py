@@ -5,7 +5,20 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from commands import checks, database, development, initial, jobs, messages, migrations, roles, server, static, users
+from commands import (
+    audit,
+    checks,
+    database,
+    development,
+    initial,
+    jobs,
+    messages,
+    migrations,
+    roles,
+    server,
+    static,
+    users,
+)
 from commands.asynchronous import telling
 
 
@@ -44,6 +57,7 @@ application.add_typer(roles.role, name="role")
 application.add_typer(initial.permissions, name="permissions")
 application.command()(initial.init)
 application.command()(initial.init_plan)
+application.add_typer(audit.audit, name="audit")
 application.command()(checks.check)
 application.command()(development.shell)
 application.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(development.test)

@@ -1,6 +1,8 @@
 """Running a coroutine from a command, and telling what went wrong."""
 
 import asyncio
+import getpass
+import os
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -13,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from db import get_database, use_database
 from services.core.errors import AppError, InvalidInput
+from services.core.origin import Origin, Source, set_origin
 
 T = TypeVar("T")
 
@@ -21,6 +24,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """The coroutine's result: one event loop, one database, closed at the end."""
 
     async def and_close() -> T:
+        set_origin(Origin(Source.COMMAND, program=_operator()))
         try:
             return await work
         finally:
@@ -28,6 +32,14 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             use_database(None)
 
     return asyncio.run(and_close())
+
+
+def _operator() -> str:
+    """Who is at the command line, as the operating system has it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container, its user may have no name
+        return f"uid {os.getuid()}"
 
 
 @contextmanager

@@ -8,9 +8,10 @@ from sqlmodel import col, delete
 
 from db import session_scope
 from models import IdempotencyRecord, Outbox, SessionToken, UserSession
-from services import idempotency, live
+from services import audit_log, idempotency, live
 from services.core import clock
 from services.core.tasks import task
+from settings import get_settings
 
 # A refresh token that comes back after its end is still known as one that was used.
 AFTERLIFE = timedelta(days=1)
@@ -31,6 +32,15 @@ async def prune() -> str:
         async with session_scope() as session:
             counts.append(f"{await _count(session, statement)} {what}")
     return ", ".join(counts)
+
+
+@task("prune_audit", cron="41 4 * * *")
+async def prune_audit() -> str:
+    """Entries of the audit log that are older than the operator wants to keep."""
+    days = get_settings().audit_days
+    if not days:
+        return "kept for ever"
+    return f"{await audit_log.prune(timedelta(days=days))} entries"
 
 
 def _old_words() -> sa.Delete:

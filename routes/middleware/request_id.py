@@ -21,6 +21,8 @@ class RequestId:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                set_origin(_origin_of(scope, ""))
             await self.app(scope, receive, send)
             return
 
@@ -55,11 +57,16 @@ class RequestId:
 
 
 def _origin_of(scope: Scope, request_id: str) -> Origin:
-    path = scope["path"]
-    source = Source.API if path.startswith("/api/") else Source.PANEL if path.startswith("/admin") else Source.PAGE
     client = scope.get("client")
     user_agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
-    return Origin(source, client[0] if client else "", request_id, user_agent.decode("latin-1")[:400])
+    return Origin(_source_of(scope), client[0] if client else "", request_id, user_agent.decode("latin-1")[:400])
+
+
+def _source_of(scope: Scope) -> Source:
+    if scope["type"] == "websocket":
+        return Source.SOCKET
+    path = scope["path"]
+    return Source.API if path.startswith("/api/") else Source.PANEL if path.startswith("/admin") else Source.PAGE
 
 
 def _loggable(path: str) -> str:

@@ -5,6 +5,7 @@ from routes.pages import (
     acting,
     add,
     api_keys,
+    audit,
     devices,
     history,
     households,

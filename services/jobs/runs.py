@@ -19,6 +19,7 @@ from db import session_scope
 from models import JobRun
 from services.core import clock
 from services.core.errors import AppError
+from services.core.origin import Origin, Source, set_origin
 from services.core.tasks import registered, task
 from services.jobs import own_queue, procrastinate_queue
 from settings import ROOT, get_settings
@@ -47,6 +48,7 @@ async def perform(name: str, payload: Mapping[str, Any], *, job: str = "", attem
     found = registered().get(name)
     if found is None:
         return Outcome(error=f"There is no task {name}.")
+    set_origin(Origin(Source.TASK, request_id=job[:32], program=name))
     run_id = await _begin(name, job, attempt)
     if attempt > found.max_attempts:
         return await _end(run_id, Outcome(error="Its worker died each time."))
