@@ -194,8 +194,13 @@ async def current_staff(request: Request, session: AsyncSession) -> staff.Staff:
 
 
 # What somebody can do who must do something else first: that, and leave.
-_BEFORE_ALL_ELSE = frozenset({"account:password", "acting:end", "auth:logout", "auth:logout_all"})
-_BEFORE_VERIFYING = _BEFORE_ALL_ELSE | {"account:profile", "account:verify_email", "account:change_email"}
+_BEFORE_ALL_ELSE = frozenset({"account:password", "acting:end", "auth:logout", "auth:logout_all", "auth:verify"})
+_BEFORE_VERIFYING = _BEFORE_ALL_ELSE | {
+    "account:change_email",
+    "account:confirm",
+    "account:profile",
+    "account:verify_email",
+}
 
 
 def admit(account: Account, permission: str) -> None:

@@ -17,10 +17,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db import is_unavailable
-from routes.rendering import VARY, Toast, is_htmx, render, trigger
+from routes.rendering import VARY, Toast, back, is_htmx, redirect, render, trigger
 from services.core.errors import (
     AppError,
     BadRequest,
+    ConfirmationNeeded,
     Conflict,
     Gone,
     InvalidInput,
@@ -31,6 +32,7 @@ from services.core.errors import (
     NotVerified,
     PasswordChangeRequired,
     PermissionDenied,
+    SecondFactorRequired,
     Unavailable,
 )
 from services.core.i18n import _
@@ -65,6 +67,9 @@ class Problem(Read):
     detail: str = Field(examples=["Enter more than 0."])
     request_id: str
     errors: list[FieldError] = Field(description="What is wrong with which field.")
+    challenge: str | None = Field(
+        default=None, description="With `second_factor_required` only: for `POST /auth/login/code`."
+    )
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -94,6 +99,7 @@ def answer(
     code: str,
     errors: list[tuple[str, str]] | None = None,
     headers: Mapping[str, str] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> Response:
     """The same failure, in the form this client reads."""
     response: Response
@@ -106,6 +112,7 @@ def answer(
             "detail": detail,
             "request_id": getattr(request.state, "request_id", ""),
             "errors": [{"field": field, "message": message} for field, message in errors or []],
+            **(more or {}),
         }
         response = JSONResponse(problem, status, media_type="application/problem+json")
     elif is_htmx(request):
@@ -120,26 +127,33 @@ def answer(
 
 def problem(request: Request, error: AppError) -> Response:
     """An `AppError` as an answer, for when raising it would undo what must be kept."""
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    status = status_of(error)
     errors = list(error.fields.items()) if isinstance(error, InvalidInput) else None
+    more = {"challenge": error.challenge} if isinstance(error, SecondFactorRequired) else None
     headers: dict[str, str] = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if status in {429, 503}:
         headers["Retry-After"] = str(getattr(error, "retry_after", 1))
-    return answer(request, status, str(error), code=error.code, errors=errors, headers=headers)
+    return answer(request, status, str(error), code=error.code, errors=errors, headers=headers, more=more)
+
+
+def status_of(error: AppError) -> int:
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def is_api(request: Request) -> bool:
     return request.url.path.startswith("/api/")
 
 
+CONFIRM = "/confirm"
 # Where pages send whoever cannot go on without it.
 _HELPFUL: Mapping[type[AppError], str] = {
     NotSignedIn: "/login",
     NoHousehold: "/households/new",
     PasswordChangeRequired: "/settings/password",
     NotVerified: "/verify-email",
+    ConfirmationNeeded: CONFIRM,
 }
 
 
@@ -151,6 +165,8 @@ async def app_error(request: Request, error: Exception) -> Response:
 
 def _send_to(request: Request, page: str) -> Response:
     """To the page that helps, and from there back to where somebody wanted to go."""
+    if page == CONFIRM:  # what was asked for is asked for again on the page it was asked on
+        return redirect(request, f"{page}?next={quote(back(request, '/settings'), safe='/')}")
     if is_htmx(request):
         return Response(status_code=204, headers={"HX-Redirect": page})
     wanted = request.url.path if request.method == "GET" else "/"

@@ -86,12 +86,14 @@ async def void(session: AsyncSession, user_id: UUID, *purposes: LinkPurpose) -> 
     await session.execute(of_user.where(col(OneTimeLink.purpose).in_(purposes or tuple(LinkPurpose))))
 
 
+# Of a mailbox that is not the account's any more, only the link is good that shall make it so.
 def _good(link_id: UUID, purposes: tuple[LinkPurpose, ...]) -> sa.Select[tuple[OneTimeLink, User]]:
     return (
         sa.select(OneTimeLink, User)
         .join(User, col(User.id) == col(OneTimeLink.user_id))
         .where(col(OneTimeLink.id) == link_id, col(OneTimeLink.purpose).in_(purposes))
         .where(col(OneTimeLink.used_at).is_(None), col(OneTimeLink.expires_at) > clock.now(), col(User.is_active))
+        .where(sa.or_(col(OneTimeLink.purpose) == LinkPurpose.CHANGE_EMAIL, col(OneTimeLink.email) == col(User.email)))
     )
 
 

@@ -208,24 +208,31 @@ async def end_own(session: AsyncSession, account: Account, session_id: UUID) -> 
 
 
 async def require_confirmed(session: AsyncSession, account: Account) -> None:
-    """For changes to how one signs in: raises `ConfirmationNeeded` unless whoever is here has just shown who they are.
+    """For changes to how one signs in: raises `ConfirmationNeeded` unless whoever is here has just shown who they are."""
+    if not await is_confirmed(session, account):
+        raise ConfirmationNeeded(_("Please confirm first that it is you."))
 
-    Nobody can for somebody else, nor can a machine.
-    """
+
+async def is_confirmed(session: AsyncSession, account: Account) -> bool:
+    """Staff cannot for somebody else, nor can a machine."""
     shown = select(UserSession.confirmed_at).where(
         UserSession.id == account.session_id,
         UserSession.user_id == account.user_id,
         col(UserSession.impersonator_id).is_(None),
     )
     confirmed_at = (await session.scalars(shown)).one_or_none()
-    if confirmed_at is None or clock.now() - confirmed_at > CONFIRMED_FOR:
-        raise ConfirmationNeeded(_("Please confirm first that it is you."))
+    return confirmed_at is not None and clock.now() - confirmed_at <= CONFIRMED_FOR
 
 
 async def confirm(session: AsyncSession, account: Account) -> None:
     """Whoever is here has just shown that they are the user: by their password, or by a passkey."""
     is_own = sa.and_(col(UserSession.id) == account.session_id, col(UserSession.impersonator_id).is_(None))
     await session.execute(update(UserSession).where(is_own).values(confirmed_at=clock.now()))
+
+
+async def end_others(session: AsyncSession, account: Account) -> None:
+    """Sign oneself out on every other device."""
+    await end_all(session, account.user_id, but=account.session_id)
 
 
 async def end_all(session: AsyncSession, user_id: UUID, *, but: UUID | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from routes.api import (
     accounts,
+    api_keys,
     audit,
     channels,
     dictionary,
@@ -10,6 +11,7 @@ from routes.api import (
     households,
     notifications,
     products,
+    recovery,
     stock,
     words,
 )
@@ -23,6 +25,8 @@ ROUTERS = (
     households.router,
     households.own_router,
     accounts.router,
+    recovery.router,
+    api_keys.router,
     channels.router,
     dictionary.router,
     notifications.router,

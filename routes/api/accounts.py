@@ -10,11 +10,21 @@ from models import User
 from routes.api.routers import account_router
 from routes.deps import AccountDep, PageDep, SessionDep
 from routes.errors import documented, problem
-from services import accounts, sessions
-from services.core.errors import NotSignedIn
+from services import accounts, second_factor, sessions
+from services.core.errors import NotSignedIn, SecondFactorRequired
 from services.core.i18n import _
 from services.core.pagination import Page
-from services.schemas.accounts import Login, Refresh, Register, SessionRead, TokensRead, UserRead, UserUpdate
+from services.schemas.accounts import (
+    Confirm,
+    Login,
+    PasswordChange,
+    Refresh,
+    Register,
+    SessionRead,
+    TokensRead,
+    UserRead,
+    UserUpdate,
+)
 from services.schemas.types import PageOf
 
 router = account_router("account")
@@ -33,11 +43,18 @@ async def register(body: Register, session: SessionDep) -> User:
 
 
 @router.post("/auth/login", response_model=TokensRead, name="auth:login", responses=documented(401, 422))
-async def login(body: Login, request: Request, response: Response, session: SessionDep) -> TokensRead:
-    """Sign in: tokens in the body, and the same session in cookies."""
+async def login(body: Login, request: Request, response: Response, session: SessionDep) -> TokensRead | Response:
+    """Sign in: tokens in the body, and the same session in cookies.
+
+    An account with a second factor answers 401 `second_factor_required` with a `challenge`, which goes with the code
+    to `POST /auth/login/code`.
+    """
     user = await auth.authenticate(body.email, body.password)
+    challenge = await second_factor.ask(session, user, way="password")
+    if challenge is not None:
+        return problem(request, SecondFactorRequired(_("Now the code of your app."), challenge=challenge))
     tokens = await auth.finish_sign_in(request, response, session, user, way="password")
-    return _answer(request, response, tokens)
+    return answer_with_tokens(request, response, tokens)
 
 
 @router.post("/auth/refresh", response_model=TokensRead, name="auth:refresh", responses=documented(401, 422))
@@ -53,7 +70,7 @@ async def refresh(
     tokens = await sessions.refresh(session, token) if token else None
     if tokens is None:
         return problem(request, NotSignedIn(_("Please sign in again.")))
-    return _answer(request, response, tokens)
+    return answer_with_tokens(request, response, tokens)
 
 
 @router.post("/auth/logout", status_code=204, name="auth:logout", responses=documented(401))
@@ -82,12 +99,30 @@ async def edit_me(body: UserUpdate, session: SessionDep, account: AccountDep) ->
     return await accounts.edit_profile(session, account, body)
 
 
+@router.post("/users/me/password", status_code=204, name="account:password", responses=documented(401, 403, 422, 429))
+async def change_password(body: PasswordChange, session: SessionDep, account: AccountDep) -> None:
+    """Change your password. Other devices are signed out."""
+    await accounts.change_password(session, account, current=body.current_password, new=body.new_password)
+
+
+@router.post("/users/me/confirm", status_code=204, name="account:confirm", responses=documented(401, 403, 422, 429))
+async def confirm(body: Confirm, session: SessionDep, account: AccountDep) -> None:
+    """Show by your password that it is still you: changes to how you sign in ask for that every 15 minutes."""
+    await auth.confirm(session, account, body.password)
+
+
 @router.get(
     "/users/me/sessions", response_model=PageOf[SessionRead], name="sessions:list", responses=documented(401, 422)
 )
 async def list_sessions(session: SessionDep, account: AccountDep, page: PageDep) -> Page[SessionRead]:
     """Where you are signed in, newest first."""
     return await sessions.list_sessions(session, account, page)
+
+
+@router.delete("/users/me/sessions", status_code=204, name="sessions:end_others", responses=documented(401, 403))
+async def end_other_sessions(session: SessionDep, account: AccountDep) -> None:
+    """Sign out on every device but this."""
+    await sessions.end_others(session, account)
 
 
 @router.delete(
@@ -98,7 +133,7 @@ async def end_session(session_id: UUID, session: SessionDep, account: AccountDep
     await sessions.end_own(session, account, session_id)
 
 
-def _answer(request: Request, response: Response, tokens: sessions.Tokens) -> TokensRead:
+def answer_with_tokens(request: Request, response: Response, tokens: sessions.Tokens) -> TokensRead:
     auth.refresh_cookie.attach(response, tokens.refresh, secure=auth.is_secure(request))
     response.headers["Cache-Control"] = "no-store"
     return TokensRead(access_token=tokens.access, refresh_token=tokens.refresh, expires_in=tokens.expires_in)

@@ -71,7 +71,7 @@ def _source_of(scope: Scope) -> Source:
 
 def _loggable(path: str) -> str:
     """The path without the secrets that some links carry."""
-    for prefix in ("/invitations/", "/api/v1/invitations/", "/do/", "/feeds/"):
+    for prefix in ("/invitations/", "/api/v1/invitations/", "/do/", "/feeds/", "/reset/", "/verify/"):
         if path.startswith(prefix):
             return f"{prefix}…"
     return path

@@ -19,7 +19,8 @@ _COMMON = [
     (b"permissions-policy", b"camera=(self), geolocation=(), microphone=(), payment=(), usb=()"),
 ]
 # Their addresses are secrets: they must not travel on in a Referer, nor stay in a cache.
-_ACTION_LINK = {b"referrer-policy": b"no-referrer", b"cache-control": b"no-store"}
+_SECRET_PATHS = ("/do/", "/reset/", "/verify/")
+_SECRET_LINK = {b"referrer-policy": b"no-referrer", b"cache-control": b"no-store"}
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
@@ -28,7 +29,7 @@ class SecurityHeaders:
         self.app = app
         common = [*_COMMON, _HSTS] if hsts else _COMMON
         self.headers = [*common, (b"content-security-policy", CSP.encode())]
-        self.link_headers = list({**dict(self.headers), **_ACTION_LINK}.items())
+        self.link_headers = list({**dict(self.headers), **_SECRET_LINK}.items())
         self.admin_headers = [*common, (b"content-security-policy", ADMIN_CSP.encode())]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,7 +41,7 @@ class SecurityHeaders:
         headers = self.headers
         if path == "/admin" or path.startswith("/admin/"):
             headers = self.admin_headers
-        elif path.startswith("/do/"):
+        elif path.startswith(_SECRET_PATHS):
             headers = self.link_headers
 
         async def send_with_headers(message: Message) -> None:

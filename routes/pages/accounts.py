@@ -15,7 +15,7 @@ from services import accounts, households, sessions
 from services.core.errors import NotFound, NotSignedIn
 from services.core.i18n import _, current_locale, is_locale
 from services.permissions import Account
-from services.schemas.accounts import Login, PasswordChange, RegisterForm, UserUpdate
+from services.schemas.accounts import Confirm, Login, PasswordChange, RegisterForm, UserUpdate
 from services.wording import choices
 from settings import Registration, get_settings
 
@@ -101,6 +101,13 @@ async def edit(request: Request, session: SessionDep, account: AccountDep) -> Re
     return redirect(request, "/settings", toast=Toast(_("Saved.")))
 
 
+@router.get("/settings/password", name="account:password")
+async def password_form(
+    request: Request, account: AccountDep, next: Annotated[str, Query(max_length=2000)] = "/settings"
+) -> Response:
+    return _password_page(request, Form(values={"next": safe_next(next, "/settings")}))
+
+
 @router.post("/settings/password", name="account:password")
 async def change_password(request: Request, session: SessionDep, account: AccountDep) -> Response:
     form = await bind(request, PasswordChange)
@@ -109,8 +116,26 @@ async def change_password(request: Request, session: SessionDep, account: Accoun
         lambda data: accounts.change_password(session, account, current=data.current_password, new=data.new_password),
     )
     if not form.is_valid:
-        return await _settings_page(request, session, account, password_form=form, status_code=422)
-    return redirect(request, "/settings", toast=Toast(_("Your password is changed. Other devices are signed out.")))
+        return _password_page(request, form, status_code=422)
+    toast = Toast(_("Your password is changed. Other devices are signed out."))
+    return redirect(request, safe_next(form.value("next"), "/settings"), toast=toast)
+
+
+@router.get("/confirm", name="account:confirm")
+async def confirm_form(
+    request: Request, account: AccountDep, next: Annotated[str, Query(max_length=2000)] = "/settings"
+) -> Response:
+    return _confirm_page(request, Form(values={"next": safe_next(next, "/settings")}))
+
+
+@router.post("/confirm", name="account:confirm")
+async def confirm(request: Request, session: SessionDep, account: AccountDep) -> Response:
+    """Show once more that it is still you: changes to how you sign in ask for that."""
+    form = await bind(request, Confirm)
+    await form.attempt(session, lambda data: auth.confirm(session, account, data.password))
+    if not form.is_valid:
+        return _confirm_page(request, form, status_code=422)
+    return redirect(request, safe_next(form.value("next"), "/settings"))
 
 
 @router.get("/more", name="account:more")
@@ -148,6 +173,14 @@ def _login_page(request: Request, form: Form[Login], target: str, *, status_code
     return render(request, "account/login.html", context, status_code=status_code)
 
 
+def _password_page(request: Request, form: Form[PasswordChange], *, status_code: int = 200) -> Response:
+    return render(request, "account/password.html", {"form": form}, status_code=status_code)
+
+
+def _confirm_page(request: Request, form: Form[Confirm], *, status_code: int = 200) -> Response:
+    return render(request, "account/confirm.html", {"form": form}, status_code=status_code)
+
+
 async def _register_page(
     request: Request, session: SessionDep, form: Form[RegisterForm], *, status_code: int = 200
 ) -> Response:
@@ -178,7 +211,6 @@ async def _settings_page(
         "themes": choices(Theme),
         "locales": languages(user.locale),
         "profile_form": Form(),
-        "password_form": Form(),
         **forms,
     }
     return render(request, "account/settings.html", context, status_code=status_code)

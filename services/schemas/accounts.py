@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from models import Theme
@@ -112,8 +112,12 @@ class LinkToken(Schema):
     token: str = Field(max_length=200, description="The last part of the link in the e-mail.")
 
 
-class PasswordReset(LinkToken):
+class NewPassword(Schema):
     password: str = Field(description="8 to 128 characters, at least one letter and one digit.")
+
+
+class PasswordReset(LinkToken, NewPassword):
+    pass
 
 
 class Confirm(Schema):
@@ -133,6 +137,24 @@ class ApiKeyCreate(Schema):
         if value is not None and not clock.now() < value <= clock.now() + LONGEST_KEY:
             raise PydanticCustomError("key_lifetime", "Choose a moment within the next ten years.")
         return value
+
+
+class ApiKeyForm(Schema):
+    """As people fill it in: days instead of a moment, and a box for each scope, named after it."""
+
+    name: Name
+    days: int = Field(ge=0, le=3650)
+    scopes: frozenset[Scope] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_boxes(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {**given, "scopes": [scope for scope in Scope if scope in given]}
+
+    @property
+    def wanted(self) -> ApiKeyCreate:
+        expires_at = clock.now() + timedelta(days=self.days) if self.days else None
+        return ApiKeyCreate(name=self.name, scopes=self.scopes, expires_at=expires_at)
 
 
 class ApiKeyRead(Read):
