@@ -32,7 +32,9 @@ async def find_by_email(session: AsyncSession, email: str) -> User | None:
 async def edit_profile(session: AsyncSession, account: Account, data: UserUpdate) -> UserRead:
     user = await get_user(session, account)
     given = data.model_dump(exclude_unset=True)
+    before = audit.snapshot(user, given)
     user.sqlmodel_update({name: value for name, value in given.items() if value is not None or name == "locale"})
+    audit.record(session, "account:edit", by=account, subject=user, before=before, after=audit.snapshot(user, given))
     return UserRead.model_validate(user)
 
 

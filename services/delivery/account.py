@@ -62,6 +62,62 @@ NOTICES: Mapping[str, Words] = {
         mark("a program can now use your account with the API key {about}."),
         aside=_NOT_YOU,
     ),
+    "second_factor_on": Words(
+        mark("Signing in now needs a code"),
+        mark("an authenticator app was set up for your account: signing in needs its code from now on."),
+        aside=_NOT_YOU,
+    ),
+    "second_factor_off": Words(
+        mark("Signing in needs no code any more"),
+        mark("the authenticator app of your account was turned off, and its recovery codes are void."),
+        aside=_NOT_YOU,
+    ),
+    "recovery_codes_renewed": Words(
+        mark("Your recovery codes were renewed"),
+        mark("there are new recovery codes for your account. The old ones are void."),
+        aside=_NOT_YOU,
+    ),
+    "recovery_code_used": Words(
+        mark("A recovery code was used"),
+        mark("somebody signed in to your account with a recovery code. Each works once."),
+        aside=_NOT_YOU,
+    ),
+    "passkey_added": Words(
+        mark("A passkey was added"),
+        mark("one can now sign in to your account with the passkey {about}."),
+        aside=_NOT_YOU,
+    ),
+    "passkey_removed": Words(
+        mark("A passkey was removed"),
+        mark("the passkey {about} does not sign in to your account any more."),
+        aside=_NOT_YOU,
+    ),
+    "passkey_copied": Words(
+        mark("A passkey may have been copied"),
+        mark(
+            "the passkey {about} was shown to us in a state that it had before. Somebody may have a copy of it, so it "
+            "let nobody in. Remove it, and add it anew."
+        ),
+        aside=_NOT_YOU,
+    ),
+    "acted_for": Words(
+        mark("Staff acts in your name"),
+        mark(
+            "{about}, who helps to run Larder here, acts in your name for up to half an hour. What they do is noted "
+            "under both names."
+        ),
+        aside=mark("If you asked for no help, sign them out in the list of your devices, and ask who runs Larder why."),
+    ),
+    "identity_linked": Words(
+        mark("Another way to sign in"),
+        mark("one can now sign in to your account with {about}."),
+        aside=_NOT_YOU,
+    ),
+    "identity_unlinked": Words(
+        mark("One way less to sign in"),
+        mark("{about} does not sign in to your account any more."),
+        aside=_NOT_YOU,
+    ),
 }
 
 
