@@ -1,7 +1,7 @@
 """The permanent cast, on both databases, rolled back after each test.
 
 alice owns a household in Berlin, bob is a member, vera may only look, dora administers it; charlie has a household of
-his own next door; sam is staff and belongs nowhere.
+his own next door; sam is a superuser and belongs nowhere, nor does tess, who has the staff roles a test gives her.
 """
 
 import asyncio
@@ -199,7 +199,8 @@ HOUSEHOLD = uuid5(NAMESPACE, "household")
 NOWHERE = uuid5(NAMESPACE, "nowhere")
 NEXT_DOOR = uuid5(NAMESPACE, "next door")
 ROLES = {"alice": Role.OWNER, "dora": Role.ADMIN, "bob": Role.MEMBER, "vera": Role.VIEWER}
-NAMES = (*ROLES, "charlie", "sam")
+NAMES = (*ROLES, "charlie", "sam", "tess")
+AT_NO_HOME = {"Sam", "Tess"}
 
 
 def make_actor(name: str) -> Actor:
@@ -247,13 +248,13 @@ async def _make_cast(session: AsyncSession) -> None:
     session.add_all(
         Membership(household_id=actor.household_id, user_id=actor.user_id, role=actor.role)
         for actor in actors
-        if actor.name != "Sam" and actor.role
+        if actor.name not in AT_NO_HOME and actor.role
     )
     session.add_all(
         UserSession(
             id=actor.session_id,
             user_id=actor.user_id,
-            household_id=actor.household_id if actor.name != "Sam" else None,
+            household_id=actor.household_id if actor.name not in AT_NO_HOME else None,
             created_at=NOW,
             last_used_at=NOW,
             expires_at=NOW + timedelta(days=3650),
@@ -301,6 +302,11 @@ def charlie() -> Actor:
 @pytest.fixture
 def sam() -> Actor:
     return make_actor("sam")
+
+
+@pytest.fixture
+def tess() -> Actor:
+    return make_actor("tess")
 
 
 @pytest.fixture

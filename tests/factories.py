@@ -1,5 +1,7 @@
 """Things to test with, made through the services, every default sensible."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -9,11 +11,25 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from models import Event, Location, LocationKind, Lot, Product
-from services import products, stock
-from services.permissions import Actor
+from models import (
+    DataScope,
+    Event,
+    GrantKind,
+    Location,
+    LocationKind,
+    Lot,
+    Product,
+    StaffAssignment,
+    StaffGrant,
+    StaffHousehold,
+    StaffRole,
+)
+from services import products, staff, stock
+from services.core.ids import new_id
+from services.permissions import Account, Actor
 from services.schemas.products import ProductCreate
 from services.schemas.stock import LotCreate, LotRead
+from services.staff import Staff
 
 
 async def make_product(session: AsyncSession, actor: Actor, *, name: str = "Milk", **fields: Any) -> Product:
@@ -48,6 +64,45 @@ async def make_lot(
         **fields,
     )
     return (await stock.add(session, actor, data)).lot
+
+
+async def make_role(
+    session: AsyncSession,
+    *,
+    holder: Actor | None = None,
+    permissions: Iterable[str] = (),
+    menus: Iterable[str] = (),
+    buttons: Iterable[str] = (),
+    households: Iterable[UUID] = (),
+    data_scope: DataScope = DataScope.ALL,
+    **fields: Any,
+) -> StaffRole:
+    """A staff role, which `holder` has; `households` are assigned to them."""
+    code = fields.pop("code", f"role_{new_id().hex[-12:]}")
+    role = StaffRole(code=code, name=code.capitalize(), data_scope=data_scope, **fields)
+    session.add(role)
+    await session.flush()
+    kinds = {GrantKind.PERMISSION: permissions, GrantKind.MENU: menus, GrantKind.BUTTON: buttons}
+    session.add_all(
+        StaffGrant(role_id=role.id, kind=kind, name=name) for kind, names in kinds.items() for name in names
+    )
+    if holder:
+        session.add(StaffAssignment(user_id=holder.user_id, role_id=role.id))
+        session.add_all(StaffHousehold(user_id=holder.user_id, household_id=each) for each in households)
+    await session.flush()
+    return role
+
+
+async def load_staff(session: AsyncSession, actor: Actor) -> Staff:
+    """One of the cast as the staff they are now."""
+    account = replace(make_account(actor), is_staff=True)
+    found = await staff.load(session, account)
+    assert found is not None
+    return found
+
+
+def make_account(actor: Actor) -> Account:
+    return Account(**{name: getattr(actor, name) for name in Account.__dataclass_fields__})
 
 
 async def assert_ledger_holds(session: AsyncSession) -> None:
