@@ -1,6 +1,7 @@
-"""check: whether this instance is set up well."""
+"""check: whether this instance is set up well. secrets: what to set it up with."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated
@@ -13,6 +14,7 @@ from db import session_scope
 from models import Category, Unit
 from routes.rendering import DIST
 from services import health
+from services.delivery import vapid
 from services.jobs import procrastinate_queue
 from settings import Registration, Settings, get_settings
 
@@ -37,6 +39,14 @@ def _unknown_settings() -> Iterator[str]:
     for name in sorted(os.environ):
         if name.startswith("LARDER_") and not name.startswith("LARDER_TEST_") and name not in known:
             yield f"{name} is set, but there is no such setting."
+
+
+def new_secrets() -> None:
+    """Print fresh values for the secrets in .env: made now, kept nowhere, and never those in use."""
+    private_key = vapid.private(vapid.make()).strip().replace("\n", "\\n")
+    typer.echo(f"LARDER_SECRET_KEY={secrets.token_urlsafe(48)}")
+    typer.echo(f"LARDER_METRICS_TOKEN={secrets.token_urlsafe(32)}")
+    typer.echo(f"LARDER_VAPID_PRIVATE_KEY='{private_key}'")
 
 
 async def _database(settings: Settings, *, deploy: bool) -> list[str]:

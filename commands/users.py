@@ -1,4 +1,4 @@
-"""createsuperuser, changepassword, user …, apikey …."""
+"""createsuperuser, changepassword, user …, apikey …, clearsessions."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from commands.asynchronous import fail, run
 from db import session_scope
 from models import ApiKey, User
-from services import accounts, api_keys
+from services import accounts, api_keys, pruning
 from services.core import clock
 from services.core.errors import NotFound
 from services.schemas.accounts import ApiKeyCreate, ApiKeyCreated, NewAccount
@@ -147,6 +147,11 @@ def revoke_key(key_id: Annotated[UUID, typer.Argument(metavar="ID", help="As `ap
     """End an API key at once."""
     run(_revoke_key(key_id))
     typer.echo("The API key is over.")
+
+
+def clearsessions() -> None:
+    """Forget sign-ins, links and challenges that ran out. A task does so every hour; this does it now."""
+    typer.echo(f"{run(pruning.clear_sessions())} removed.")
 
 
 async def _create(email: str, name: str, password: str | None, **flags: bool) -> None:

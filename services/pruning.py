@@ -1,5 +1,6 @@
 """What nobody needs any more is forgotten."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -7,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete
 
 from db import session_scope
-from models import IdempotencyRecord, Outbox, SessionToken, UserSession
+from models import Challenge, IdempotencyRecord, OneTimeLink, Outbox, SessionToken, UserSession
 from services import audit_log, idempotency, live
 from services.core import clock
 from services.core.tasks import task
@@ -23,10 +24,25 @@ async def prune() -> str:
     now = clock.now()
     forgotten = {
         "words": _old_words(),
-        "sessions": delete(UserSession).where(col(UserSession.expires_at) < now),
-        "tokens": delete(SessionToken).where(col(SessionToken.expires_at) < now - AFTERLIFE),
         "answers": delete(IdempotencyRecord).where(col(IdempotencyRecord.created_at) < now - idempotency.MEMORY),
     }
+    return f"{await _forget(forgotten)}, {await clear_sessions()}"
+
+
+async def clear_sessions() -> str:
+    """Sign-ins that ran out, also those that were never finished, and links that did."""
+    now = clock.now()
+    return await _forget(
+        {
+            "sessions": delete(UserSession).where(col(UserSession.expires_at) < now),
+            "tokens": delete(SessionToken).where(col(SessionToken.expires_at) < now - AFTERLIFE),
+            "challenges": delete(Challenge).where(col(Challenge.expires_at) < now),
+            "links": delete(OneTimeLink).where(col(OneTimeLink.expires_at) < now),
+        }
+    )
+
+
+async def _forget(forgotten: Mapping[str, sa.Delete]) -> str:
     counts = []
     for what, statement in forgotten.items():
         async with session_scope() as session:
