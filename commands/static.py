@@ -74,7 +74,17 @@ def _run(*command: str) -> None:
 
 
 def _gather() -> Iterator[tuple[str, bytes]]:
-    for name in ("app.css", "account.css", "acting.css", "admin.css", "audit.css", "app.js", "api_docs.js", "passkeys.js", "sw.js"):
+    for name in (
+        "app.css",
+        "account.css",
+        "acting.css",
+        "admin.css",
+        "audit.css",
+        "app.js",
+        "api_docs.js",
+        "passkeys.js",
+        "sw.js",
+    ):
         yield name, (BUILD / name).read_bytes()
     yield "icons.svg", _sprite().encode()
     for name in SWAGGER:

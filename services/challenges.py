@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, delete, update
+from sqlmodel import col, delete, select, update
 
 from models import Challenge, ChallengeKind
 from services.core import clock
@@ -25,6 +25,14 @@ async def ask(session: AsyncSession, kind: ChallengeKind, *, user_id: UUID | Non
     )
     await session.flush()
     return token
+
+
+async def find(session: AsyncSession, kind: ChallengeKind, token: str) -> Challenge | None:
+    """What was asked and is not over."""
+    is_open = select(Challenge).where(
+        Challenge.token_hash == hash_token(token), Challenge.kind == kind, col(Challenge.expires_at) > clock.now()
+    )
+    return (await session.scalars(is_open)).one_or_none()
 
 
 async def attempt(session: AsyncSession, kind: ChallengeKind, token: str) -> Challenge | None:

@@ -3,6 +3,8 @@ address: whoever has that address at the provider must not get into an account t
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -10,16 +12,69 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
 
 from db import unless_taken
-from models import ExternalIdentity, User
-from services import account_mail, accounts, audit, households, sessions, ways_in
+from models import Challenge, ChallengeKind, ExternalIdentity, User
+from services import account_mail, accounts, audit, challenges, households, openid, sessions, ways_in
 from services.core import clock
 from services.core.errors import Conflict, NotFound, NotSignedIn, PermissionDenied
 from services.core.i18n import _, is_locale
-from services.openid import Claims
+from services.openid import Claims, Quest
 from services.permissions import Account
 from services.schemas.households import HouseholdCreate
 from services.schemas.identities import Newcomer
 from settings import Registration, get_settings
+
+
+class Intent(StrEnum):
+    """What somebody goes to the provider for."""
+
+    SIGN_IN = "sign_in"
+    LINK = "link"
+    CONFIRM = "confirm"
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A way to the provider and back: what for, and what to do then. `session_id` is whose errand it is."""
+
+    quest: Quest
+    intent: Intent
+    session_id: str
+    next: str
+    time_zone: str | None
+
+
+async def send_out(
+    session: AsyncSession,
+    intent: Intent,
+    *,
+    account: Account | None = None,
+    next: str = "/",
+    time_zone: str | None = None,
+) -> str:
+    """Begin an errand; the token of the browser that goes on it. Raises `NotFound` where there is no provider."""
+    openid.require_configured()
+    if intent is Intent.LINK and account is not None:
+        await sessions.require_confirmed(session, account)
+    return await challenges.ask(
+        session,
+        ChallengeKind.OPENID,
+        quest=asdict(Quest.new()),
+        intent=intent,
+        session_id=str(account.session_id) if account else "",
+        next=next,
+        time_zone=time_zone,
+    )
+
+
+async def find_errand(session: AsyncSession, token: str) -> Errand | None:
+    asked = await challenges.find(session, ChallengeKind.OPENID, token)
+    return _errand(asked) if asked else None
+
+
+async def take_errand(session: AsyncSession, token: str) -> Errand | None:
+    """End it: of all who come back from it, the first. None for the others, and when it is too old."""
+    asked = await challenges.take(session, ChallengeKind.OPENID, token)
+    return _errand(asked) if asked else None
 
 
 async def list_identities(session: AsyncSession, account: Account) -> Sequence[ExternalIdentity]:
@@ -56,8 +111,18 @@ async def enter(session: AsyncSession, claims: Claims, *, time_zone: str | None 
     return user
 
 
-async def link(session: AsyncSession, account: Account, claims: Claims) -> None:
+async def confirm(session: AsyncSession, account: Account, errand: Errand, claims: Claims) -> None:
+    """Show by signing in there once more that one is still who signed in here. Raises `PermissionDenied`."""
+    _require_own(account, errand)
+    user = await find_user(session, claims)
+    if user is None or user.id != account.user_id:
+        raise PermissionDenied(_("That is somebody else’s account."))
+    await sessions.confirm(session, account)
+
+
+async def link(session: AsyncSession, account: Account, errand: Errand, claims: Claims) -> None:
     """Let an identity sign in as this user. Raises `Conflict` when it is somebody's already."""
+    _require_own(account, errand)
     await sessions.require_confirmed(session, account)
     user = await session.get_one(User, account.user_id)
     identity = _identity(user, claims)
@@ -106,7 +171,7 @@ async def _welcome(session: AsyncSession, claims: Claims, time_zone: str | None)
     )
     name = _("{name}’s household").format(name=user.name)
     household = HouseholdCreate(name=name[:100], time_zone=time_zone, locale=locale)
-    await households.create_household(session, user.id, household)
+    await households.create_household(session, user, household)
     identity = _identity(user, claims)
     async with unless_taken(session, Conflict(_("Please sign in again."), code="duplicate")):
         session.add(identity)
@@ -122,6 +187,23 @@ def _newcomer(claims: Claims) -> Newcomer | None:
         except ValidationError:
             continue
     return None
+
+
+def _require_own(account: Account, errand: Errand) -> None:
+    """Raises `PermissionDenied` for whoever did not begin it themselves, here."""
+    if errand.session_id != str(account.session_id):
+        raise PermissionDenied(_("Somebody else began this. Please start again."))
+
+
+def _errand(asked: Challenge) -> Errand:
+    data = asked.data
+    return Errand(
+        quest=Quest(**data["quest"]),
+        intent=Intent(data["intent"]),
+        session_id=data["session_id"],
+        next=data["next"],
+        time_zone=data["time_zone"],
+    )
 
 
 def _identity(user: User, claims: Claims) -> ExternalIdentity:

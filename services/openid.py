@@ -76,6 +76,12 @@ def is_configured() -> bool:
     return settings.openid_issuer is not None and bool(settings.openid_client_id)
 
 
+def require_configured() -> None:
+    """Raises `NotFound`."""
+    if not is_configured():
+        raise NotFound(_("There is nothing at this address."))
+
+
 async def address(quest: Quest, redirect_uri: str) -> str:
     """Where the browser goes. Raises `NotFound` where no provider is configured, `Unavailable` when it is away."""
     provider = _provider()
@@ -231,9 +237,8 @@ _known: dict[tuple[str, str, str], _Provider] = {}
 
 
 def _provider() -> _Provider:
+    require_configured()
     settings = get_settings()
-    if not is_configured():
-        raise NotFound(_("There is nothing at this address."))
     key = (str(settings.openid_issuer), settings.openid_client_id, settings.openid_client_secret.get_secret_value())
     if key not in _known:
         _known.clear()

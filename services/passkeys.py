@@ -206,6 +206,14 @@ async def sign_in(session: AsyncSession, data: PasskeyAnswer, party: RelyingPart
     return user
 
 
+async def confirm(session: AsyncSession, account: Account, data: PasskeyAnswer, party: RelyingParty) -> None:
+    """Show with one's own passkey that one is still who signed in. Raises `InvalidInput`."""
+    user = await sign_in(session, data, party)
+    if user is None or user.id != account.user_id:
+        raise InvalidInput({"credential": _("This is no passkey of yours.")})
+    await sessions.confirm(session, account)
+
+
 async def _count(session: AsyncSession, passkey: Passkey, count: int) -> bool:
     """Whether a passkey counts on. Those that never count say 0 for ever."""
     grown = col(Passkey.sign_count) < count

@@ -17,6 +17,11 @@ async def lock(session: AsyncSession, account: Account) -> User:
     return (await session.scalars(statement.execution_options(populate_existing=True))).one()
 
 
+async def has_password(session: AsyncSession, account: Account) -> bool:
+    kept = select(User.hashed_password).where(User.id == account.user_id)
+    return (await session.scalars(kept)).one() != passwords.UNUSABLE
+
+
 async def require_one(session: AsyncSession, user: User) -> None:
     """Raises `Conflict` when there is no way in (any more)."""
     if user.hashed_password != passwords.UNUSABLE:

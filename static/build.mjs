@@ -6,7 +6,12 @@ import { bundle } from "lightningcss";
 mkdirSync("static/build", { recursive: true });
 
 await build({
-  entryPoints: { app: "static/src/js/app.js", api_docs: "static/src/js/api_docs.js", sw: "static/src/js/sw.js" },
+  entryPoints: {
+    app: "static/src/js/app.js",
+    api_docs: "static/src/js/api_docs.js",
+    sw: "static/src/js/sw.js",
+    passkeys: "static/src/js/passkeys.js",
+  },
   bundle: true,
   minify: true,
   format: "iife",
@@ -16,7 +21,7 @@ await build({
   logLevel: "warning",
 });
 
-for (const name of ["app.css", "acting.css", "admin.css", "audit.css"]) {
+for (const name of ["app.css", "account.css", "acting.css", "admin.css", "audit.css"]) {
   const { code } = bundle({
     filename: `static/src/css/${name}`,
     minify: true,

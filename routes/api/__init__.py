@@ -12,6 +12,8 @@ from routes.api import (
     notifications,
     products,
     recovery,
+    security,
+    sign_in,
     stock,
     words,
 )
@@ -26,6 +28,8 @@ ROUTERS = (
     households.own_router,
     accounts.router,
     recovery.router,
+    sign_in.router,
+    security.router,
     api_keys.router,
     channels.router,
     dictionary.router,

@@ -13,6 +13,8 @@ from routes.pages import (
     notifications,
     products,
     recovery,
+    security,
+    sign_in,
     stock,
 )
 
@@ -23,7 +25,9 @@ ROUTERS = (
     history.router,
     products.router,
     households.router,
+    sign_in.router,
     accounts.router,
+    security.router,
     recovery.router,
     devices.router,
     api_keys.router,

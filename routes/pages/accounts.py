@@ -1,4 +1,4 @@
-"""Signing in and out, registering, and one's own settings."""
+"""Registering, signing out, and one's own settings."""
 
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -6,45 +6,20 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request, Response
 
 import auth
-from models import Theme, User
+from models import Theme
 from routes.deps import AccountDep, SessionDep, VisitorDep
 from routes.forms import Form, bind, bind_edit
 from routes.pages.households import languages
 from routes.rendering import Toast, redirect, render, safe_next
 from services import accounts, households, sessions
-from services.core.errors import NotFound, NotSignedIn
+from services.core.errors import NotFound
 from services.core.i18n import _, current_locale, is_locale
 from services.permissions import Account
-from services.schemas.accounts import Confirm, Login, PasswordChange, RegisterForm, UserUpdate
+from services.schemas.accounts import Confirm, PasswordChange, RegisterForm, UserUpdate
 from services.wording import choices
 from settings import Registration, get_settings
 
 router = APIRouter(include_in_schema=False)
-
-
-@router.get("/login", name="auth:login")
-async def login_form(
-    request: Request, visitor: VisitorDep, next: Annotated[str, Query(max_length=2000)] = "/"
-) -> Response:
-    target = safe_next(next)
-    if visitor is not None:
-        return redirect(request, target)
-    return _login_page(request, Form(), target)
-
-
-@router.post("/login", name="auth:login")
-async def login(request: Request, session: SessionDep) -> Response:
-    auth.speak_to_stranger(request)
-    form = await bind(request, Login)
-    target = safe_next(form.value("next"))
-    if not form.is_valid:
-        return _login_page(request, form, target, status_code=422)
-    try:
-        user = await auth.authenticate(form.data.email, form.data.password)
-    except NotSignedIn as error:
-        form.errors[""] = str(error)
-        return _login_page(request, form, target, status_code=401)
-    return await _sign_in(request, session, user, redirect(request, target))
 
 
 @router.get("/register", name="auth:register")
@@ -72,7 +47,9 @@ async def register(request: Request, session: SessionDep) -> Response:
     if user is None:
         return await _register_page(request, session, form, status_code=422)
     toast = Toast(_("Welcome, {name}.").format(name=user.name))
-    return await _sign_in(request, session, user, redirect(request, "/", toast=toast))
+    response = redirect(request, "/", toast=toast)
+    await auth.finish_sign_in(request, response, session, user, way="password")
+    return response
 
 
 @router.post("/logout", name="auth:logout")
@@ -144,11 +121,6 @@ async def more(request: Request, session: SessionDep, account: AccountDep) -> Re
     return render(request, "account/more.html")
 
 
-async def _sign_in(request: Request, session: SessionDep, user: User, response: Response) -> Response:
-    await auth.finish_sign_in(request, response, session, user, way="password")
-    return response
-
-
 def _signed_out(request: Request, toast: Toast) -> Response:
     response = redirect(request, "/login", toast=toast)
     auth.session_cookie.remove(response, secure=auth.is_secure(request))
@@ -160,17 +132,6 @@ def _signed_out(request: Request, toast: Toast) -> Response:
 def _asked_locale() -> str | None:
     locale = current_locale()
     return locale if is_locale(locale) else None
-
-
-def _login_page(request: Request, form: Form[Login], target: str, *, status_code: int = 200) -> Response:
-    context = {
-        "form": form,
-        "next": target,
-        "may_register": get_settings().registration is Registration.OPEN,
-        # A cookie marked Secure does not survive plain http: say so instead of failing in silence.
-        "is_insecure": auth.is_secure(request) and request.url.scheme != "https",
-    }
-    return render(request, "account/login.html", context, status_code=status_code)
 
 
 def _password_page(request: Request, form: Form[PasswordChange], *, status_code: int = 200) -> Response:

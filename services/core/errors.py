@@ -21,6 +21,16 @@ class NotSignedIn(AppError):
     code = "not_signed_in"
 
 
+class SecondFactorRequired(NotSignedIn):
+    """Somebody whose first factor was right; `challenge` goes with the second."""
+
+    code = "second_factor_required"
+
+    def __init__(self, message: str, *, challenge: str) -> None:
+        super().__init__(message)
+        self.challenge = challenge
+
+
 class NoHousehold(AppError):
     """Someone signed in who belongs to no household (any more)."""
 
