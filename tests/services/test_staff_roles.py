@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
@@ -44,7 +45,7 @@ async def test_a_role_is_made_granted_assigned_and_taken_back_and_all_is_written
     await staff_roles.assign(session, by, tess.user_id, role.id)
 
     found = await load_staff(session, tess)
-    assert found.can("panel.user:list") and found.can("panel.unit:edit") and not found.can("stock:list")
+    assert found.reaches.keys() == {"panel.user:list", "panel.unit:edit"}
 
     await staff_roles.withdraw(session, by, tess.user_id, role.id)
     await staff_roles.remove(session, by, role.id)
@@ -95,7 +96,7 @@ async def test_nobody_grants_what_they_do_not_hold(session: AsyncSession, tess: 
     mine = await make_role(session, permissions=["panel.user:list", "roles:grant"], holder=tess)
     by = await load_staff(session, tess)
 
-    with pytest.raises(PermissionDenied, match="panel.unit:edit") as refused:
+    with pytest.raises(PermissionDenied, match=r"panel\.unit:edit") as refused:
         await staff_roles.change_grants(session, by, mine.id, PERMISSION, add=["panel.unit:edit"], known=KNOWN)
 
     assert refused.value.code == "escalation"
@@ -117,7 +118,7 @@ async def test_a_role_above_ones_own_is_out_of_reach(act: Any, session: AsyncSes
     above = await make_role(session, permissions=["panel.user:list", "panel.user:edit"], holder=bob)
     by = await load_staff(session, tess)
 
-    with pytest.raises(PermissionDenied, match="panel.user:edit"):
+    with pytest.raises(PermissionDenied, match=r"panel\.user:edit"):
         await act(session, by, above.id, bob.user_id)
 
     assert await granted(session, above) == {"panel.user:list", "panel.user:edit"}
@@ -203,7 +204,7 @@ async def test_two_roles_cannot_have_one_code(session: AsyncSession, sam: Actor)
 
 @pytest.mark.parametrize("code", ["", "Helper", "9lives", "a b", "a" * 51, "é", "a-b", "a\n"])
 def test_a_code_is_plain(code: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValidationError):
         StaffRoleCreate(code=code, name="Helper")
 
 
@@ -275,7 +276,7 @@ async def test_a_disabled_role_grants_nothing(session: AsyncSession, tess: Actor
     await staff_roles.edit(session, None, role.id, StaffRoleUpdate(is_enabled=False))
     found = await load_staff(session, tess)
 
-    assert not found.can("stock:list") and not found.sees("people.users")
+    assert (found.can("stock:list"), found.sees("people.users")) == (False, False)
 
 
 def test_one_reach_covers_another_when_it_says_the_same_or_all(tess: Actor) -> None:
