@@ -19,6 +19,7 @@ from routes.middleware.body_limit import BodyLimit
 from routes.middleware.cross_origin import CrossOriginProtection
 from routes.middleware.guard import Guard
 from routes.middleware.metrics import Metrics
+from routes.middleware.monitor import Monitor
 from routes.middleware.request_id import RequestId
 from routes.middleware.security_headers import SecurityHeaders
 from routes.openapi import describe
@@ -27,6 +28,7 @@ from services.core import bus, logs
 from services.guard import Doorkeeper
 from services.jobs import engines
 from services.live import Hub
+from services.monitor import Recorder
 from settings import ROOT, Settings, get_settings
 
 MAX_BODY = 2 * 1024 * 1024
@@ -37,6 +39,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     hub: Hub = app.state.hub
     settings: Settings = app.state.settings
     keeper: Doorkeeper = app.state.keeper
+    recorder: Recorder = app.state.recorder
 
     def hear(message: str) -> None:
         hub.hear(message)
@@ -45,6 +48,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with (
         bus.running(settings.bus_url, hear),
         hub.running(),
+        recorder.running(),
         keeper.running() if settings.guard_enabled else nullcontext(),
         engines.beside_web(settings),
     ):
@@ -56,7 +60,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or get_settings()
     logs.configure(settings)
-    keeper = Doorkeeper(settings)
+    keeper, recorder = Doorkeeper(settings), Recorder()
+    watching = {"recorder": recorder, "sample": settings.monitor_sample, "slow_ms": settings.monitor_slow_ms}
     app = FastAPI(
         title="Larder",
         version=_version(),
@@ -69,6 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             *([Middleware(Metrics)] if settings.metrics_token.get_secret_value() else []),
             Middleware(SecurityHeaders, hsts=settings.base_url is not None and settings.base_url.scheme == "https"),
             Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5),
+            *([Middleware(Monitor, **watching)] if settings.monitor_enabled else []),
             *([Middleware(Guard, keeper=keeper, refuse=refuse)] if settings.guard_enabled else []),
             Middleware(CrossOriginProtection, refuse=refuse_cross_origin),
             Middleware(LastResort),
@@ -77,7 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.hub = Hub()
-    app.state.keeper = keeper
+    app.state.keeper, app.state.recorder = keeper, recorder
     add_exception_handlers(app)
     app.add_exception_handler(Replay, replay)
     # Taken over as they are: FastAPI matches the routes of included routers twice for each request.

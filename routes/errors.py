@@ -246,6 +246,8 @@ class LastResort:
                 message, status, code = _("We are busy. Please try again in a moment."), 503, "unavailable"
             else:
                 logger.exception("unexpected")
+                route = getattr(scope.get("route"), "name", "")
+                scope["state"]["problem"] = scope["app"].state.recorder.note(error, route=route)
                 message, status, code = _("Something went wrong on our side. It was noted."), 500, "unexpected"
             if started:
                 raise

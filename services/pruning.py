@@ -8,10 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete
 
 from db import session_scope
-from models import Challenge, IdempotencyRecord, OneTimeLink, Outbox, SessionToken, UserSession
-from services import audit_log, idempotency, live
+from models import Challenge, GuardBan, GuardCount, IdempotencyRecord, OneTimeLink, Outbox, SessionToken, UserSession
+from services import audit_log, idempotency, live, monitor
 from services.core import clock
 from services.core.tasks import task
+from services.guard import bans
 from settings import get_settings
 
 # A refresh token that comes back after its end is still known as one that was used.
@@ -24,9 +25,11 @@ async def prune() -> str:
     now = clock.now()
     forgotten = {
         "words": _old_words(),
+        "counts": delete(GuardCount).where(col(GuardCount.expires_at) < now),
+        "bans": delete(GuardBan).where(col(GuardBan.until) < now - bans.MEMORY),
         "answers": delete(IdempotencyRecord).where(col(IdempotencyRecord.created_at) < now - idempotency.MEMORY),
     }
-    return f"{await _forget(forgotten)}, {await clear_sessions()}"
+    return f"{await _forget(forgotten)}, {await clear_sessions()}, {await monitor.prune()} requests"
 
 
 async def clear_sessions() -> str:

@@ -49,7 +49,7 @@ class RequestId:
                 logger.info(
                     "request",
                     method=scope["method"],
-                    path=_loggable(scope["path"]),
+                    path=loggable(scope["path"]),
                     status=status,
                     ms=round((time.perf_counter() - started) * 1000, 1),
                 )
@@ -69,7 +69,7 @@ def _source_of(scope: Scope) -> Source:
     return Source.API if path.startswith("/api/") else Source.PANEL if path.startswith("/admin") else Source.PAGE
 
 
-def _loggable(path: str) -> str:
+def loggable(path: str) -> str:
     """The path without the secrets that some links carry."""
     for prefix in ("/invitations/", "/api/v1/invitations/", "/do/", "/feeds/", "/reset/", "/verify/"):
         if path.startswith(prefix):
