@@ -93,6 +93,7 @@ async def authenticate(email: str, password: str) -> User:
             user = await accounts.find_by_email(session, email)
         right, renewed = await passwords.verify(password, user.hashed_password if user else None)
         if user is None or not right or not user.is_active:
+            await _note_failure("password", user)
             raise NotSignedIn(_("The e-mail address or the password is wrong."), code="bad_credentials")
     if renewed:
         async with session_scope() as session:
@@ -114,8 +115,15 @@ async def answer_passkey(answer: PasskeyAnswer, party: passkeys.RelyingParty) ->
     async with session_scope() as session:
         user = await passkeys.sign_in(session, answer, party)
     if user is None:
+        await _note_failure("passkey")
         raise NotSignedIn(_("This passkey does not let you in. Sign in another way."), code="bad_credentials")
     return user
+
+
+async def _note_failure(way: str, user: User | None = None) -> None:
+    """What was typed for an account that there is not is not kept: it may be a password in the wrong field."""
+    async with session_scope() as session:
+        audit.record(session, "auth:login_failed", by=None, subject=user, after={"way": way})
 
 
 async def finish_sign_in(

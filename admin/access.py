@@ -41,7 +41,7 @@ class StaffOnly(AuthenticationBackend):
         signed_in = await _signed_in(request)
         if signed_in:
             async with session_scope() as session:
-                await sessions.end(session, signed_in.account.session_id)
+                await sessions.sign_out(session, signed_in.account)
         response = RedirectResponse("/login", 303)
         auth.session_cookie.remove(response, secure=auth.is_secure(request))
         return response

@@ -120,6 +120,7 @@ NEVER_WHILE_ACTING = frozenset(
         "second_factor:start",
         "security:detail",
         "sessions:end",
+        "sessions:end_others",
     }
 )
 

@@ -29,7 +29,7 @@ from models import (
     User,
     UserSession,
 )
-from services import outbox
+from services import audit, outbox
 from services.core import clock, devices, origin
 from services.core.errors import ConfirmationNeeded, NotFound, NotSignedIn
 from services.core.i18n import DEFAULT_LOCALE, _
@@ -171,6 +171,19 @@ async def end(session: AsyncSession, session_id: UUID) -> None:
     await _end_where(session, sa.or_(col(UserSession.id) == session_id, col(UserSession.parent_id) == session_id))
 
 
+async def sign_out(session: AsyncSession, account: Account) -> None:
+    """On this device. Staff who acts for somebody leaves altogether: nobody stays behind in their name."""
+    parent_ids = sa.select(col(_Parent.parent_id)).where(col(_Parent.id) == account.session_id)
+    parent_id = (await session.scalars(parent_ids)).first() or account.session_id
+    await end(session, parent_id)
+    audit.record(session, "auth:logout", by=account, subject_type="user_session", subject_id=account.session_id)
+
+
+async def sign_out_everywhere(session: AsyncSession, account: Account) -> None:
+    await end_all(session, account.user_id)
+    audit.record(session, "auth:logout_all", by=account, subject_type="user", subject_id=account.user_id)
+
+
 async def list_sessions(session: AsyncSession, account: Account, page: PageRequest) -> Page[SessionRead]:
     """Those that are not over, newest first."""
     statement = (
@@ -201,9 +214,11 @@ def _device(user_agent: str) -> str:
 
 async def end_own(session: AsyncSession, account: Account, session_id: UUID) -> None:
     """Sign oneself out on one device. Raises `NotFound`."""
-    own = select(UserSession.id).where(UserSession.id == session_id, UserSession.user_id == account.user_id)
-    if (await session.scalars(own)).first() is None:
+    own = select(UserSession).where(UserSession.id == session_id, UserSession.user_id == account.user_id)
+    device = (await session.scalars(own)).first()
+    if device is None:
         raise NotFound(_("There is no such session."))
+    audit.record(session, "sessions:end", by=account, subject=device, subject_name=_device(device.user_agent))
     await end(session, session_id)
 
 
@@ -233,6 +248,7 @@ async def confirm(session: AsyncSession, account: Account) -> None:
 async def end_others(session: AsyncSession, account: Account) -> None:
     """Sign oneself out on every other device."""
     await end_all(session, account.user_id, but=account.session_id)
+    audit.record(session, "sessions:end_others", by=account, subject_type="user", subject_id=account.user_id)
 
 
 async def end_all(session: AsyncSession, user_id: UUID, *, but: UUID | None = None) -> None:
@@ -495,11 +511,15 @@ def still_good() -> tuple[sa.ColumnElement[bool], ...]:
 
 
 async def _end_if_replayed(session: AsyncSession, token: str) -> None:
-    used = select(SessionToken.session_id).where(
-        SessionToken.token_hash == hash_token(token), col(SessionToken.used_at).is_not(None)
+    used = (
+        select(UserSession, User)
+        .join(SessionToken, col(SessionToken.session_id) == col(UserSession.id))
+        .join(User, col(User.id) == col(UserSession.user_id))
+        .where(SessionToken.token_hash == hash_token(token), col(SessionToken.used_at).is_not(None))
     )
-    for session_id in (await session.execute(used)).scalars().all():
-        await end(session, session_id)
+    for device, user in (await session.execute(used)).all():
+        audit.record(session, "auth:refresh_replayed", by=None, subject=device, subject_name=user.name)
+        await end(session, device.id)
 
 
 async def _issue(session: AsyncSession, session_id: UUID, *, cookie: str | None = None) -> Tokens:

@@ -76,14 +76,14 @@ async def refresh(
 @router.post("/auth/logout", status_code=204, name="auth:logout", responses=documented(401))
 async def logout(request: Request, response: Response, session: SessionDep, account: AccountDep) -> None:
     """End this session."""
-    await sessions.end(session, account.session_id)
+    await sessions.sign_out(session, account)
     _remove_cookies(request, response)
 
 
 @router.post("/auth/logout-all", status_code=204, name="auth:logout_all", responses=documented(401))
 async def logout_all(request: Request, response: Response, session: SessionDep, account: AccountDep) -> None:
     """End every session of yours, on every device."""
-    await sessions.end_all(session, account.user_id)
+    await sessions.sign_out_everywhere(session, account)
     _remove_cookies(request, response)
 
 

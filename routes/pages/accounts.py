@@ -54,13 +54,13 @@ async def register(request: Request, session: SessionDep) -> Response:
 
 @router.post("/logout", name="auth:logout")
 async def logout(request: Request, session: SessionDep, account: AccountDep) -> Response:
-    await sessions.end(session, account.session_id)
+    await sessions.sign_out(session, account)
     return _signed_out(request, Toast(_("You are signed out.")))
 
 
 @router.post("/logout-all", name="auth:logout_all")
 async def logout_all(request: Request, session: SessionDep, account: AccountDep) -> Response:
-    await sessions.end_all(session, account.user_id)
+    await sessions.sign_out_everywhere(session, account)
     return _signed_out(request, Toast(_("You are signed out everywhere.")))
 
 
