@@ -89,7 +89,7 @@ async def find_user(session: AsyncSession, claims: Claims) -> User | None:
         .join(User, col(User.id) == col(ExternalIdentity.user_id))
         .where(ExternalIdentity.issuer == claims.issuer, ExternalIdentity.subject == claims.subject)
     )
-    row = (await session.execute(known)).one_or_none()
+    row = (await session.execute(known)).tuples().one_or_none()
     if row is None:
         return None
     identity, user = row

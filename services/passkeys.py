@@ -95,7 +95,7 @@ async def begin_adding(session: AsyncSession, account: Account, party: RelyingPa
         ChallengeKind.PASSKEY_SET_UP,
         user_id=account.user_id,
         challenge=bytes_to_base64url(options.challenge),
-        session=str(account.session_id),
+        device=str(account.session_id),
     )
     return PasskeyOptions(challenge=token, options=json.loads(webauthn.options_to_json(options)))
 
@@ -105,7 +105,7 @@ async def add(session: AsyncSession, account: Account, data: PasskeyAdd, party: 
     `InvalidInput` for what is not right."""
     await sessions.require_confirmed(session, account)
     asked = await challenges.take(session, ChallengeKind.PASSKEY_SET_UP, data.challenge)
-    if asked is None or asked.user_id != account.user_id or asked.data["session"] != str(account.session_id):
+    if asked is None or asked.user_id != account.user_id or asked.data["device"] != str(account.session_id):
         raise Conflict(_("That took too long. Please start again."), code="challenge_over")
     try:
         made = webauthn.verify_registration_response(
@@ -180,7 +180,8 @@ async def sign_in(session: AsyncSession, data: PasskeyAnswer, party: RelyingPart
     """
     asked = await challenges.take(session, ChallengeKind.PASSKEY_SIGN_IN, data.challenge)
     known = select(Passkey, User).join(User, col(User.id) == col(Passkey.user_id))
-    row = (await session.execute(known.where(Passkey.credential_id == _id_of(data.credential)))).one_or_none()
+    found = await session.execute(known.where(Passkey.credential_id == _id_of(data.credential)))
+    row = found.tuples().one_or_none()
     if asked is None or row is None:
         return None
     passkey, user = row
