@@ -120,7 +120,7 @@ class Guard:
             await guard.spend(
                 limit,
                 address="" if visitor.is_exempt else visitor.address,
-                account=known.email if known and limit.of_account else "",
+                account=known.email if known and limit.of_account and not limit.is_of_failures else "",
             )
         except LimitExceeded:
             if not visitor.is_exempt:

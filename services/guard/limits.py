@@ -18,21 +18,22 @@ from settings import Settings, get_settings
 @dataclass(frozen=True, slots=True)
 class Limit:
     """`seconds` is the window's length; of 0, there is no limit. An entrance is closed to addresses that are banned,
-    whoever knocks."""
+    whoever knocks. `is_of_failures`: an account counts only what failed, see `counts.attempt`."""
 
     name: str
     seconds: int
     of_address: int = 0
     of_account: int = 0
     is_entrance: bool = False
+    is_of_failures: bool = False
 
 
 MINUTE = 60
 HOUR = 60 * MINUTE
 
-# For an account, wrong passwords and codes only. An address counts whatever comes of it: it may have many people.
-SIGN_IN = Limit("sign-in", 5 * MINUTE, of_address=30, of_account=10, is_entrance=True)
-CODE = Limit("code", 5 * MINUTE, of_address=60, of_account=10, is_entrance=True)
+# An address counts whatever comes of it: it may have many people.
+SIGN_IN = Limit("sign-in", 5 * MINUTE, of_address=30, of_account=10, is_entrance=True, is_of_failures=True)
+CODE = Limit("code", 5 * MINUTE, of_address=60, of_account=10, is_entrance=True, is_of_failures=True)
 REFRESH = Limit("refresh", MINUTE, of_address=60)
 REGISTER = Limit("register", HOUR, of_address=20, is_entrance=True)
 # Mails that are asked for: resets, confirmations.

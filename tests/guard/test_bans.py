@@ -43,7 +43,7 @@ async def test_a_banned_address_locks_nobody_out_of_reading_who_is_signed_in(
 
     # The whole site is behind this address: API clients, browsers, and whoever has not been seen before.
     for client in (client_from(actor=alice), client_from(actor=bob, browser=True)):
-        for path in ("/", "/stock", f"/api/v1/households/{HOUSEHOLD}/lots", f"/lots/{lot.id}"):
+        for path in ("/", "/stock", f"/api/v1/households/{HOUSEHOLD}/lots", f"/stock/lots/{lot.id}"):
             if path.startswith("/api") or client.cookies:
                 assert (await client.get(path)).status_code == 200
     used = await client_from(actor=alice).post(
