@@ -5,6 +5,7 @@ staff changed since is theirs and stays, field by field and grant by grant, unle
 """
 
 import itertools
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -32,6 +33,7 @@ from services.endpoints import Registry
 from services.seeds import panel
 
 LOCK = 0x1A4DE9
+STEP = 10  # between the positions of neighbours, for what staff puts in between
 
 Values = dict[str, Any]
 
@@ -220,17 +222,16 @@ class _Table:
 
 
 def _declared_menu(_permissions: Collection[str]) -> Iterator[tuple[str, Values]]:
-    position = itertools.count(0, 10)
-    for area in panel.MENU:
-        yield area.code, _item(MenuKind.AREA, area, position=next(position))
-        for entry in area.entries:
-            yield entry.code, _item(MenuKind.ENTRY, entry, position=next(position), parent=area.code, path=entry.path)
-            for button in entry.buttons:
-                yield button.code, _item(MenuKind.BUTTON, button, position=next(position), parent=entry.code)
+    for place, area in enumerate(panel.MENU):
+        yield area.code, _item(MenuKind.AREA, area, place)
+        for position, entry in enumerate(area.entries):
+            yield entry.code, _item(MenuKind.ENTRY, entry, position, parent=area.code, path=entry.path)
+            for number, button in enumerate(entry.buttons):
+                yield button.code, _item(MenuKind.BUTTON, button, number, parent=entry.code)
 
 
 def _item(
-    kind: MenuKind, item: panel.Area | panel.Entry | panel.Button, *, position: int, parent: str = "", path: str = ""
+    kind: MenuKind, item: panel.Area | panel.Entry | panel.Button, position: int, *, parent: str = "", path: str = ""
 ) -> Values:
     return {
         "kind": kind.value,
@@ -238,7 +239,7 @@ def _item(
         "label": item.label,
         "path": path,
         "icon": item.icon,
-        "position": position,
+        "position": position * STEP,
         "is_enabled": True,
     }
 
@@ -335,8 +336,9 @@ async def _write_role(session: AsyncSession, code: str, values: Values | None) -
 
 
 def _declared_choices(_permissions: Collection[str]) -> Iterator[tuple[str, Values]]:
-    for position, choice in enumerate(panel.DICTIONARY):
-        values = {**asdict(choice), "position": position * 10, "is_enabled": True}
+    positions: defaultdict[str, Iterator[int]] = defaultdict(lambda: itertools.count(0, STEP))
+    for choice in panel.DICTIONARY:
+        values = {**asdict(choice), "position": next(positions[choice.kind]), "is_enabled": True}
         yield f"{values.pop('kind')}/{values.pop('value')}", values
 
 
