@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+import auth
 from db import session_scope
 from routes.api.routers import account_router
 from routes.deps import NOT_SIGNED_IN, AccountDep, SessionDep, SocketAccountDep
@@ -162,6 +163,7 @@ async def _act(action: Action, hub: Hub, listener: Listener, account: Account) -
         case Subscribe():
             raise NotFound(_("There is no such chat."))
         case MarkRead():
+            auth.admit(account, "notifications:read")
             async with session_scope() as session:
                 await notifications.mark_read(session, account, action.id)
             return {"type": "ack", "id": action.id}

@@ -1,6 +1,6 @@
 """Sign-ins: one session a device, with a cookie for pages, and access and rotating refresh tokens for the API."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -223,7 +223,7 @@ async def end_own(session: AsyncSession, account: Account, session_id: UUID) -> 
 
 
 async def require_confirmed(session: AsyncSession, account: Account) -> None:
-    """For changes to how one signs in: raises `ConfirmationNeeded` unless whoever is here has just shown who they are."""
+    """For changes to how one signs in. Raises `ConfirmationNeeded` unless one has just shown who one is."""
     if not await is_confirmed(session, account):
         raise ConfirmationNeeded(_("Please confirm first that it is you."))
 
@@ -497,11 +497,32 @@ def _good_ids() -> sa.Select[tuple[UUID]]:
     return (
         sa.select(col(UserSession.id))
         .join(User, col(User.id) == col(UserSession.user_id))
-        .where(col(UserSession.expires_at) > clock.now(), *still_good())
+        .where(col(UserSession.expires_at) > clock.now(), *_still_good())
     )
 
 
-def still_good() -> tuple[sa.ColumnElement[bool], ...]:
+def holders(ids: Collection[UUID]) -> sa.Subquery:
+    """Of these sessions and API keys those that are good, with whose they are (`id`, `user_id`): for sockets.
+
+    Whoever must choose a new password first is let in nowhere before that.
+    """
+    now = clock.now()
+    may_go_on = sa.or_(col(User.must_change_password).is_(False), col(UserSession.impersonator_id).is_not(None))
+    of_people = (
+        sa.select(col(UserSession.id), col(UserSession.user_id))
+        .join(User, col(User.id) == col(UserSession.user_id))
+        .where(col(UserSession.id).in_(ids), col(UserSession.expires_at) > now, may_go_on, *_still_good())
+    )
+    of_machines = (
+        sa.select(col(ApiKey.id), col(ApiKey.user_id))
+        .join(User, col(User.id) == col(ApiKey.user_id))
+        .where(col(ApiKey.id).in_(ids), sa.or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > now))
+        .where(col(User.is_active), col(User.must_change_password).is_(False))
+    )
+    return sa.union_all(of_people, of_machines).subquery()
+
+
+def _still_good() -> tuple[sa.ColumnElement[bool], ...]:
     """That a session's user may sign in, and has not been signed out everywhere since; nor staff who acts as them."""
     return (
         col(User.is_active).is_(True),

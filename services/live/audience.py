@@ -8,10 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import Household, Membership, User, UserSession
-from services.core import clock
+from models import Household, Membership, User
+from services import sessions
 from services.core.i18n import DEFAULT_LOCALE
-from services.sessions import still_good
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """A session, and its user as a reader in each of their households."""
+    """A session or API key, and its user as a reader in each of their households."""
 
     session_id: UUID
     user_id: UUID
@@ -37,10 +36,11 @@ class Audience:
 
 
 async def load(session: AsyncSession, session_ids: Collection[UUID]) -> dict[UUID, Audience]:
-    """By session. Those that are over, and those of people who may not sign in any more, are not among them."""
+    """By session or API key. Those that are over, and those of people who may not go on, are not among them."""
+    holders = sessions.holders(session_ids)
     rows = await session.execute(
         sa.select(
-            col(UserSession.id),
+            holders.c.id,
             col(User.id),
             col(User.locale),
             col(Household.id),
@@ -48,11 +48,10 @@ async def load(session: AsyncSession, session_ids: Collection[UUID]) -> dict[UUI
             col(Household.time_zone),
             sa.func.coalesce(col(Membership.soon_days), col(Household.soon_days)),
         )
-        .select_from(UserSession)
-        .join(User, col(User.id) == col(UserSession.user_id))
+        .select_from(holders)
+        .join(User, col(User.id) == holders.c.user_id)
         .outerjoin(Membership, col(Membership.user_id) == col(User.id))
         .outerjoin(Household, col(Household.id) == col(Membership.household_id))
-        .where(col(UserSession.id).in_(session_ids), col(UserSession.expires_at) > clock.now(), *still_good())
     )
     found: dict[UUID, Audience] = {}
     for session_id, user_id, locale, household_id, household_locale, time_zone, soon_days in rows:
