@@ -143,7 +143,7 @@ def _merge(declared: Values, applied: Values, current: Values) -> Values:
     merged: Values = {}
     for name, value in declared.items():
         is_now = current[name]
-        was = applied[name] if name in applied else is_now
+        was: Any = applied.get(name, is_now)
         if isinstance(value, list):
             merged[name] = sorted((set(is_now) | (set(value) - set(was))) - (set(was) - set(value)))
         else:

@@ -63,7 +63,7 @@ async def test_they_are_read_again_after_a_while(session: AsyncSession, monkeypa
     await add(session, "store", "Bakery")
 
     later = time.monotonic() + dictionary.MAX_AGE
-    monkeypatch.setattr(dictionary.time, "monotonic", lambda: later)
+    monkeypatch.setattr("services.dictionary.time.monotonic", lambda: later)
     assert await labels(session) == ["Bakery", "Market"]
 
 

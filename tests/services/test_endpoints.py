@@ -140,7 +140,7 @@ async def test_other_processes_know_within_a_second(
     await endpoints.sync(session, registry)
     await session.commit()
     now = 100.0
-    monkeypatch.setattr(endpoints.time, "monotonic", lambda: now)
+    monkeypatch.setattr("services.endpoints.time.monotonic", lambda: now)
     assert (await browser.get("/history")).status_code == 200
 
     elsewhere = update(Endpoint).where(col(Endpoint.path) == "/history").values(is_enabled=False)
