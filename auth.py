@@ -16,7 +16,7 @@ from fastapi_users.authentication import CookieTransport
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import SAFE_METHODS, session_scope
-from models import LinkPurpose, TokenKind, User
+from models import ChallengeKind, LinkPurpose, TokenKind, User
 from services import (
     account_mail,
     accounts,
@@ -102,11 +102,15 @@ async def authenticate(email: str, password: str) -> User:
 
 
 async def answer_second_factor(token: str, code: str) -> second_factor.Passed:
-    """Who goes on with a sign-in that waits for a code. Raises `NotSignedIn` for a wrong one, which is counted."""
-    async with session_scope() as session:
-        passed = await second_factor.answer(session, token, code)
-    if passed is None:
-        raise NotSignedIn(_("This code is wrong, or was used. Wait for the next one."), code="bad_code")
+    """Who goes on with a sign-in that waits for a code. Raises `NotSignedIn` for a wrong one, which is counted, and
+    `LimitExceeded` when there were too many, whichever sign-in they were for."""
+    async with session_scope(read_only=True) as session:
+        asked = await challenges.find(session, ChallengeKind.SECOND_FACTOR, token)
+    async with guard.attempt(guard.CODE, str(asked.user_id) if asked else token):
+        async with session_scope() as session:
+            passed = await second_factor.answer(session, token, code)
+        if passed is None:
+            raise NotSignedIn(_("This code is wrong, or was used. Wait for the next one."), code="bad_code")
     return passed
 
 

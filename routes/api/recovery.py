@@ -6,7 +6,7 @@ import auth
 from routes.api.routers import account_router
 from routes.deps import AccountDep, SessionDep, VisitorDep
 from routes.errors import documented
-from services import recovery
+from services import guard, recovery
 from services.schemas.accounts import EmailChange, EmailOnly, LinkToken, PasswordReset
 
 router = account_router("account")
@@ -15,6 +15,7 @@ router = account_router("account")
 @router.post("/auth/forgot", status_code=202, name="auth:forgot", responses=documented(422, 429))
 async def forgot(body: EmailOnly, session: SessionDep) -> None:
     """Have a link mailed to choose a new password with. The answer does not tell whether there is such an account."""
+    await guard.spend(guard.MAIL, account=body.email)
     await recovery.ask_for_reset(session, body.email)
 
 

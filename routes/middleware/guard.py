@@ -32,11 +32,24 @@ FREE = re.compile(r"^/(static/|sw\.js$|healthz$|readyz$)")
 
 # By the names of routes: what is limited when it changes something, and what is when it only looks.
 LIMITS: Mapping[str, Limit] = {
+    "account:change_email": guard.MAIL,
+    "account:confirm": guard.CONFIRM,
+    "account:confirm_passkey": guard.CONFIRM,
+    "account:password": guard.CONFIRM,
+    "account:verify_email": guard.MAIL,
+    "auth:forgot": guard.MAIL,
     "auth:login": guard.SIGN_IN,
+    "auth:login_code": guard.CODE,
+    "auth:login_openid": guard.CODE,
+    "auth:login_passkey": guard.CODE,
+    "auth:login_passkey_options": guard.CODE,
     "auth:refresh": guard.REFRESH,
     "auth:register": guard.REGISTER,
+    "auth:reset": guard.CODE,
+    "auth:verify": guard.CODE,
     "invitations:accept": guard.JOIN,
     "invitations:create": guard.INVITE,
+    "second_factor:confirm": guard.CONFIRM,
 }
 LOOKING: Mapping[str, Limit] = {"auth:register": guard.JOIN, "invitations:preview": guard.JOIN}
 # Whoever shows a refresh token is signed in.

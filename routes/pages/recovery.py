@@ -9,7 +9,7 @@ from models import LinkPurpose
 from routes.deps import AccountDep, SessionDep, VisitorDep
 from routes.forms import Form, bind
 from routes.rendering import Toast, redirect, render, safe_next
-from services import accounts, one_time_links, recovery
+from services import accounts, guard, one_time_links, recovery
 from services.core.errors import Conflict, LimitExceeded
 from services.core.i18n import _
 from services.permissions import Account
@@ -28,6 +28,8 @@ async def forgot_form(request: Request) -> Response:
 async def forgot(request: Request, session: SessionDep) -> Response:
     auth.speak_to_stranger(request)
     form = await bind(request, EmailOnly)
+    if form.is_valid:
+        await guard.spend(guard.MAIL, account=form.data.email)
     await form.attempt(session, lambda data: recovery.ask_for_reset(session, data.email))
     context = {"form": form, "is_sent": form.is_valid}
     return render(request, "account/forgot.html", context, status_code=200 if form.is_valid else 422)

@@ -6,6 +6,7 @@ from services.guard.doorkeeper import Doorkeeper, Known
 from services.guard.limits import (
     BY_NAME,
     CODE,
+    CONFIRM,
     GENERAL,
     INVITE,
     JOIN,
@@ -21,6 +22,7 @@ from services.guard.limits import (
 __all__ = [
     "BY_NAME",
     "CODE",
+    "CONFIRM",
     "GENERAL",
     "INVITE",
     "JOIN",

@@ -34,6 +34,8 @@ HOUR = 60 * MINUTE
 # An address counts whatever comes of it: it may have many people.
 SIGN_IN = Limit("sign-in", 5 * MINUTE, of_address=30, of_account=10, is_entrance=True, is_of_failures=True)
 CODE = Limit("code", 5 * MINUTE, of_address=60, of_account=10, is_entrance=True, is_of_failures=True)
+# Who is signed in and shows the password again: it may be a thief who has the session only.
+CONFIRM = Limit("confirm", 5 * MINUTE, of_account=20)
 REFRESH = Limit("refresh", MINUTE, of_address=60)
 REGISTER = Limit("register", HOUR, of_address=20, is_entrance=True)
 # Mails that are asked for: resets, confirmations.
@@ -47,7 +49,8 @@ GENERAL = Limit("general", MINUTE, of_address=1200, of_account=1200)
 STRIKES = Limit("strikes", HOUR, of_address=20)
 
 BY_NAME: Mapping[str, Limit] = {
-    limit.name: limit for limit in (SIGN_IN, CODE, REFRESH, REGISTER, MAIL, INVITE, JOIN, UPLOAD, GENERAL, STRIKES)
+    limit.name: limit
+    for limit in (SIGN_IN, CODE, CONFIRM, REFRESH, REGISTER, MAIL, INVITE, JOIN, UPLOAD, GENERAL, STRIKES)
 }
 
 
