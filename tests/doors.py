@@ -9,13 +9,14 @@ from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
-from models import ChannelKind, Event, LocationKind, Notification, NotificationKind
+from models import ChannelKind, Event, ExternalIdentity, LocationKind, Notification, NotificationKind, Passkey
 from routes import api, pages
 from routes.api.routers import PREFIX
 from routes.table import list_routes
-from services import categories, channels, feeds, households, products, units
+from services import api_keys, categories, channels, feeds, households, products, units
 from services.core import clock
 from services.permissions import Actor
+from services.schemas.accounts import ApiKeyCreate, Scope
 from services.schemas.channels import ChannelCreate
 from services.schemas.households import InvitationCreate
 from services.schemas.products import ConversionCreate
@@ -70,6 +71,7 @@ DOORS = sorted(
 BULK = {"stock:add_bulk", "products:create_bulk"}
 # What a request needs to be right; ids are filled in.
 BODIES: dict[str, dict[str, str]] = {
+    "passkeys:rename": {"name": "Tablet"},
     "channels:add": {"kind": "webhook", "address": "https://hooks.example.com/larder"},
     "channels:rename": {"label": "Kitchen"},
     "categories:create": {"name": "Kimchi"},
@@ -97,7 +99,11 @@ BODIES: dict[str, dict[str, str]] = {
     "stock:snooze": {"until": "2026-12-01"},
     "units:create": {"code": "crate", "name": "crate"},
     "units:edit": {"name": "crate"},
+    "account:change_email": {"email": "somebody@example.com", "password": "correct horse 7"},
+    "account:confirm": {"password": "correct horse 7"},
     "account:edit": {"name": "Somebody"},
+    "account:password": {"current_password": "correct horse 7", "new_password": "seven plums 7"},
+    "auth:forgot": {"email": "somebody@example.com"},
     "preferences:edit": {"digest_at": "07:30"},
 }
 FORMS: dict[str, dict[str, str]] = {
@@ -127,8 +133,18 @@ async def make_one_of_each(session: AsyncSession, actor: Actor) -> dict[str, str
     feed = await feeds.start(session, actor, base_url="http://localhost")
     channel = await channels.add(session, actor, ChannelCreate(kind=ChannelKind.SERVICE, address="ntfy://topic"))
     delivery = await channels.test(session, actor, channel.id)
+    passkey = Passkey(user_id=actor.user_id, credential_id=f"of {actor.name}", public_key=b"key", name="Phone")
+    identity = ExternalIdentity(user_id=actor.user_id, issuer="https://id.example.com", subject=actor.name)
+    session.add_all([passkey, identity])
+    await session.flush()
+    key = await api_keys.issue(
+        session, actor.user_id, ApiKeyCreate(name="Script", scopes=frozenset({Scope.STOCK_READ})), by=None
+    )
     ids = {
+        "key_id": key.id,
         "household_id": actor.household_id,
+        "passkey_id": passkey.id,
+        "identity_id": identity.id,
         "lot_id": lot.id,
         "product_id": product.id,
         "event_id": event,

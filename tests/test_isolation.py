@@ -25,9 +25,18 @@ WITH_ID = [door for door in DOORS if door.keys - OF_A_HOUSEHOLD - NO_IDS]
 IN_A_HOUSEHOLD = [door for door in DOORS if door.keys & OF_A_HOUSEHOLD]
 BY_ROLE = [door for door in DOORS if door.name in ROLE_PERMISSIONS[Role.OWNER]]
 OPEN = {
+    "auth:forgot",
     "auth:login",
+    "auth:login_code",
+    "auth:login_openid",
+    "auth:login_passkey",
+    "auth:login_passkey_options",
+    "auth:openid_callback",
+    "auth:openid_go",
     "auth:register",
     "auth:refresh",
+    "auth:reset",
+    "auth:verify",
     "feeds:calendar",
     "invitations:preview",
     "links:act",
