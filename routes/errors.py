@@ -165,7 +165,7 @@ async def app_error(request: Request, error: Exception) -> Response:
 
 def _send_to(request: Request, page: str) -> Response:
     """To the page that helps, and from there back to where somebody wanted to go."""
-    if page == CONFIRM:  # what was asked for is asked for again on the page it was asked on
+    if page == CONFIRM and request.method != "GET":  # what was asked for is asked for again on the page it was asked on
         return redirect(request, f"{page}?next={quote(back(request, '/settings'), safe='/')}")
     if is_htmx(request):
         return Response(status_code=204, headers={"HX-Redirect": page})

@@ -135,11 +135,11 @@ async def link(session: AsyncSession, account: Account, errand: Errand, claims: 
 
 async def unlink(session: AsyncSession, account: Account, identity_id: UUID) -> None:
     """Raises `NotFound`, and `Conflict` when nobody could sign in any more."""
-    await sessions.require_confirmed(session, account)
     user = await ways_in.lock(session, account)
     identity = await session.get(ExternalIdentity, identity_id, populate_existing=True)
     if identity is None or identity.user_id != user.id:
         raise NotFound(_("There is no such link."))
+    await sessions.require_confirmed(session, account)
     await session.execute(delete(ExternalIdentity).where(col(ExternalIdentity.id) == identity.id))
     await ways_in.require_one(session, user)
     audit.record(session, "identities:unlink", by=account, subject=identity, subject_name=_name(identity))

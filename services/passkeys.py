@@ -151,10 +151,10 @@ async def rename(session: AsyncSession, account: Account, passkey_id: UUID, *, n
 
 
 async def remove(session: AsyncSession, account: Account, passkey_id: UUID) -> None:
-    """Raises `Conflict` when nobody could sign in any more."""
-    await sessions.require_confirmed(session, account)
+    """Raises `NotFound`, and `Conflict` when nobody could sign in any more."""
     user = await ways_in.lock(session, account)
     passkey = await get_passkey(session, account, passkey_id)
+    await sessions.require_confirmed(session, account)
     await session.execute(delete(Passkey).where(col(Passkey.id) == passkey.id))
     await ways_in.require_one(session, user)
     audit.record(session, "passkeys:remove", by=account, subject=passkey, subject_name=passkey.name)

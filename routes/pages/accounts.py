@@ -11,7 +11,7 @@ from routes.deps import AccountDep, SessionDep, VisitorDep
 from routes.forms import Form, bind, bind_edit
 from routes.pages.households import languages
 from routes.rendering import Toast, redirect, render, safe_next
-from services import accounts, households, sessions
+from services import accounts, households, openid, sessions
 from services.core.errors import NotFound
 from services.core.i18n import _, current_locale, is_locale
 from services.permissions import Account
@@ -139,7 +139,8 @@ def _password_page(request: Request, form: Form[PasswordChange], *, status_code:
 
 
 def _confirm_page(request: Request, form: Form[Confirm], *, status_code: int = 200) -> Response:
-    return render(request, "account/confirm.html", {"form": form}, status_code=status_code)
+    context = {"form": form, "provider": get_settings().openid_name if openid.is_configured() else ""}
+    return render(request, "account/confirm.html", context, status_code=status_code)
 
 
 async def _register_page(
