@@ -16,6 +16,7 @@ from db import session_scope
 from services import accounts, demo, seeding
 from settings import get_settings
 
+NOUNS = {"endpoint": "endpoints", "menu": "menu items", "role": "staff roles", "dictionary": "choices"}
 DEMO_EMAIL = "demo@larder.example"
 
 
@@ -27,8 +28,8 @@ def seed(
         fail("No demo household in production.")
         raise typer.Exit(1)
     changed = run(_seed_words())
-    written = [found for found in run(initial.apply(registry())) if not found.is_drift]
-    counts = {**changed, **Counter(f"{found.kind}s" for found in written)}
+    written = Counter(NOUNS[found.kind] for found in run(initial.apply(registry())) if not found.is_drift)
+    counts = {**changed, **dict.fromkeys(NOUNS.values(), 0), **written}
     typer.echo(", ".join(f"{count} {noun}" for noun, count in counts.items()) + " new or changed.")
     if demo:
         _seed_demo()

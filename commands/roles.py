@@ -1,7 +1,8 @@
 """role …: what the staff may do."""
 
+import json
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,7 +12,7 @@ from commands.asynchronous import run
 from db import session_scope
 from models import DataScope, GrantKind, StaffRole, User
 from services import accounts, initial, staff_roles
-from services.core.errors import NotFound
+from services.core.errors import InvalidInput, NotFound
 from services.endpoints import Registry
 from services.schemas.messages import validate
 from services.schemas.staff_roles import RoleRow, StaffRoleCreate
@@ -37,9 +38,12 @@ def create_role(
     code: Code,
     name: Annotated[str, typer.Option(help="As people read it; else the code.")] = "",
     scope: Annotated[DataScope, typer.Option(help="Which data it reaches.")] = DataScope.SELF,
+    chosen: Annotated[
+        str, typer.Option("--filter", help='Of a custom scope: {"all": [{"field": "locale", "is": "de-AT"}]}.')
+    ] = "{}",
 ) -> None:
-    """Make a role that grants nothing yet. A custom scope gets its filter in the panel."""
-    run(_create(code, name or code, scope))
+    """Make a role that grants nothing yet."""
+    run(_create(code, name or code, scope, chosen))
     typer.echo(f"There is a role {code} now.")
 
 
@@ -104,8 +108,9 @@ async def _list() -> Sequence[RoleRow]:
         return await staff_roles.list_roles(session)
 
 
-async def _create(code: str, name: str, scope: DataScope) -> None:
-    data: StaffRoleCreate = validate(StaffRoleCreate, {"code": code, "name": name, "data_scope": scope})
+async def _create(code: str, name: str, scope: DataScope, chosen: str) -> None:
+    values = {"code": code, "name": name, "data_scope": scope, "filter": _parse(chosen)}
+    data: StaffRoleCreate = validate(StaffRoleCreate, values)
     async with session_scope() as session:
         await staff_roles.create(session, None, data)
 
@@ -137,6 +142,13 @@ async def _assign(email: str, code: str, *, gives: bool) -> None:
 async def _set_superuser(email: str, *, is_superuser: bool) -> None:
     async with session_scope() as session:
         await accounts.set_superuser(session, (await _find_user(session, email)).id, is_superuser, by=None)
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InvalidInput({"filter": "This is not JSON."}) from error
 
 
 async def _find_role(session: AsyncSession, code: str) -> StaffRole:

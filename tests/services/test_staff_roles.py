@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import select
+from sqlmodel import col, select
 
 from models import AuditEntry, DataScope, GrantKind, Household, MenuItem, MenuKind, StaffRole, User
 from services import reach, staff, staff_roles
@@ -26,7 +26,7 @@ async def granted(session: AsyncSession, role: StaffRole, kind: GrantKind = PERM
 
 async def written(session: AsyncSession) -> list[AuditEntry]:
     await session.flush()
-    return list(await session.scalars(select(AuditEntry).order_by(AuditEntry.id)))
+    return list(await session.scalars(select(AuditEntry).order_by(col(AuditEntry.id))))
 
 
 async def reached(session: AsyncSession, found: Reach) -> set[str]:
