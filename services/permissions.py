@@ -93,11 +93,14 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[str]] = {
 NEVER_WHILE_ACTING = frozenset(
     {
         "account:change_email",
+        "account:confirm",
         "account:confirm_openid",
         "account:confirm_passkey",
-        "account:delete",
         "account:password",
         "account:verify_email",
+        "api_keys:create",
+        "api_keys:list",
+        "api_keys:revoke",
         "auth:logout_all",
         "channels:add",
         "feeds:start",

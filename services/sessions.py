@@ -487,8 +487,12 @@ def _signed_in(row: Sequence[Any], scopes: frozenset[str] | None = None) -> Sign
 
 
 async def _end_where(session: AsyncSession, condition: sa.ColumnElement[bool]) -> None:
-    ended = delete(UserSession).where(condition).returning(col(UserSession.id), col(UserSession.user_id))
-    for session_id, user_id in (await session.execute(ended)).tuples().all():
+    ending = (await session.execute(sa.select(col(UserSession.id), col(UserSession.user_id)).where(condition))).all()
+    # Found first: what goes with its parent is not among those that a DELETE returns on SQLite.
+    await session.execute(
+        delete(UserSession).where(col(UserSession.id).in_(session_id for session_id, _user in ending))
+    )
+    for session_id, user_id in ending:
         outbox.tell(session, LiveKind.SESSION_REVOKED, user_id=user_id, subject_id=session_id)
 
 
