@@ -29,8 +29,8 @@ def seed(
         raise typer.Exit(1)
     changed = run(_seed_words())
     written = Counter(NOUNS[found.kind] for found in run(initial.apply(registry())) if not found.is_drift)
-    counts = {**changed, **dict.fromkeys(NOUNS.values(), 0), **written}
-    typer.echo(", ".join(f"{count} {noun}" for noun, count in counts.items()) + " new or changed.")
+    for counts in (changed, {noun: written[noun] for noun in NOUNS.values()}):
+        typer.echo(", ".join(f"{count} {noun}" for noun, count in counts.items()) + " new or changed.")
     if demo:
         _seed_demo()
 

@@ -46,16 +46,20 @@ async def days_of_events() -> set[int]:
         return {(clock.now() - moment).days for moment in await session.scalars(select(Event.occurred_at))}
 
 
+def first_line(output: str) -> str:
+    return output.splitlines()[0]
+
+
 def test_words_are_filled_in_once_and_brought_up_to_date(empty: Oppman) -> None:
     empty("migrate")
 
-    assert empty("seed").stdout == f"{UNITS} units, {CATEGORIES} categories new or changed.\n"
-    assert empty("seed").stdout == "0 units, 0 categories new or changed.\n"
+    assert first_line(empty("seed").stdout) == f"{UNITS} units, {CATEGORIES} categories new or changed."
+    assert first_line(empty("seed").stdout) == "0 units, 0 categories new or changed."
 
     empty.run(rename_a_category())
 
-    assert empty("seed").stdout == "0 units, 1 categories new or changed.\n"
-    assert empty("seed").stdout == "0 units, 0 categories new or changed.\n"
+    assert first_line(empty("seed").stdout) == "0 units, 1 categories new or changed."
+    assert first_line(empty("seed").stdout) == "0 units, 0 categories new or changed."
     assert empty.run(find_own_words()) == ["Our own"]
 
 
