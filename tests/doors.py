@@ -103,6 +103,8 @@ BODIES: dict[str, dict[str, str]] = {
     "account:confirm": {"password": "correct horse 7"},
     "account:edit": {"name": "Somebody"},
     "account:password": {"current_password": "correct horse 7", "new_password": "seven plums 7"},
+    "auth:login": {"email": "charlie@example.com", "password": "correct horse 7"},
+    "auth:register": {"email": "newcomer@example.com", "password": "correct horse 7", "name": "New"},
     "auth:forgot": {"email": "somebody@example.com"},
     "preferences:edit": {"digest_at": "07:30"},
 }
