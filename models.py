@@ -283,6 +283,11 @@ class UserSession(SQLModel, table=True):
     last_used_at: datetime = _moment()
     expires_at: datetime = _deadline()
 
+    user: User = _relationship(foreign_keys="UserSession.user_id")
+
+    def __str__(self) -> str:
+        return self.user_agent or str(self.id)
+
 
 class SessionToken(SQLModel, table=True):
     """What a client shows to use its session; only the hash is kept. Refresh tokens and tickets work once."""
@@ -354,6 +359,11 @@ class Passkey(SQLModel, table=True):
     created_at: datetime = _moment()
     last_used_at: datetime | None = _optional_moment()
 
+    user: User = _relationship()
+
+    def __str__(self) -> str:
+        return self.name
+
 
 class ExternalIdentity(SQLModel, table=True):
     """Who a user is at an OpenID Connect provider."""
@@ -384,6 +394,8 @@ class ApiKey(SQLModel, table=True):
     created_at: datetime = _moment()
     expires_at: datetime | None = _optional_moment()
     last_used_at: datetime | None = _optional_moment()
+
+    user: User = _relationship()
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
@@ -811,6 +823,8 @@ class Channel(SQLModel, table=True):
     last_sent_at: datetime | None = _optional_moment()
     last_error: str = Field(default="", max_length=500)
 
+    user: User = _relationship()
+
 
 class Digest(SQLModel, table=True):
     """That a member's digest of a local day was made: the claim that makes it once, however many workers run."""
@@ -850,6 +864,8 @@ class Delivery(SQLModel, table=True):
     last_error: str = Field(default="", max_length=500)
     created_at: datetime = _moment()
     sent_at: datetime | None = _optional_moment()
+
+    user: User = _relationship()
 
 
 class Job(SQLModel, table=True):

@@ -3,17 +3,22 @@
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
-from admin import jobs, messages, people, stock, words
+from admin import house, jobs, messages, people, stock, words
 from admin.access import ByRole, StaffOnly
 from admin.panel import Panel
 from db import get_database
-from routes.rendering import static_url
-from settings import ROOT, Settings
+from settings import Settings
 
 VIEWS = (
     people.UserAdmin,
     people.HouseholdAdmin,
     people.MembershipAdmin,
+    people.SessionAdmin,
+    people.ApiKeyAdmin,
+    people.PasskeyAdmin,
+    house.EndpointAdmin,
+    house.MenuItemAdmin,
+    house.DictionaryEntryAdmin,
     words.CategoryAdmin,
     words.UnitAdmin,
     words.CatalogueItemAdmin,
@@ -34,12 +39,9 @@ def mount_admin(app: FastAPI, settings: Settings) -> Panel:
         session_maker=async_sessionmaker(**get_database().writing_sessions.kw),
         base_url="/admin",
         title="Larder staff",
-        favicon_url=static_url("icon.svg"),
-        templates_dir=str(ROOT / "templates"),
         authentication_backend=StaffOnly(settings),
         authorization_backend=ByRole(),
     )
-    admin.templates.env.globals["static_url"] = static_url
     for view in VIEWS:
         admin.add_view(view)
     admin.add_view(jobs.QueuedJobAdmin if settings.has_task_workers else jobs.JobAdmin)

@@ -2,18 +2,19 @@
 
 from types import ModuleType
 from typing import Any, ClassVar
-from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import HTTPException, Request, Response
-from fastapi.responses import RedirectResponse
-from sqladmin import action
+from fastapi import HTTPException
+from sqladmin.filters import StaticValuesFilter
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from admin.views import ReadOnlyView
-from db import session_scope
-from models import Job, JobRun
+from admin.views import ReadOnlyView, act
+from models import Job, JobRun, JobStatus
+from services import audit
+from services.core.i18n import _
 from services.jobs import own_queue, procrastinate_queue
 from services.jobs.procrastinate_queue import QueuedJob
+from services.staff import Staff
 
 MAX_BIGINT = 2**63 - 1
 
@@ -21,26 +22,14 @@ MAX_BIGINT = 2**63 - 1
 class QueueView(ReadOnlyView):
     queue: ClassVar[ModuleType]
     name = "Job"
-    icon = "fa-solid fa-list-check"
-    category = "Tasks"
+    icon = "list-checks"
 
-    @action(
-        name="retry",
-        label="Try again",
-        confirmation_message="Jobs that were given up get all their attempts again. Go on?",
-    )
-    async def retry(self, request: Request) -> Response:
-        keys = [self._key(text) for text in request.query_params.get("pks", "").split(",") if text]
-        async with session_scope() as session:
-            for key in keys:
-                await self.queue.retry(session, key)
-        return RedirectResponse(request.url_for("admin:list", identity=self.identity), 303)
-
-    def _key(self, text: str) -> UUID | int:
-        try:
-            return UUID(text)
-        except ValueError as error:
-            raise HTTPException(404) from error
+    @act("retry", "Try again", icon="rotate-cw", question="What was given up gets all its attempts again.")
+    async def retry(self, session: AsyncSession, by: Staff, rows: list[Any], _data: Any) -> str:
+        for row in rows:
+            await self.queue.retry(session, row.id)
+            audit.record(session, self._named("retry"), by=by, subject=row)
+        return _("They are tried again.")
 
 
 class JobAdmin(QueueView, model=Job):
@@ -50,6 +39,9 @@ class JobAdmin(QueueView, model=Job):
     column_list: ClassVar = ["task", "status", "attempts", "run_at", "claimed_until", "last_error"]
     column_searchable_list: ClassVar = ["task", "last_error"]
     column_sortable_list: ClassVar = ["task", "status", "run_at"]
+    column_filters: ClassVar = [
+        StaticValuesFilter("status", [(status.value, status.value) for status in JobStatus], "Status")
+    ]
     column_default_sort: ClassVar = ("run_at", True)
 
 
@@ -62,20 +54,19 @@ class QueuedJobAdmin(QueueView, model=QueuedJob):
     column_sortable_list: ClassVar = ["task_name", "status", "scheduled_at"]
     column_default_sort: ClassVar = ("id", True)
 
-    def _key(self, text: str) -> int:
-        if not text.isdecimal() or int(text[:30]) > MAX_BIGINT:
-            raise HTTPException(404)
-        return int(text)
-
     def _stmt_by_identifier(self, identifier: str) -> sa.Select[Any]:
-        self._key(identifier)
+        if not identifier.isdecimal() or int(identifier[:30]) > MAX_BIGINT:
+            raise HTTPException(404)
         return super()._stmt_by_identifier(identifier)
+
+
+# To the staff, a job is a job.
+QueuedJobAdmin.identity = JobAdmin.identity
 
 
 class JobRunAdmin(ReadOnlyView, model=JobRun):
     name = "Run"
-    icon = "fa-solid fa-clock-rotate-left"
-    category = "Tasks"
+    icon = "history"
     column_list: ClassVar = ["task", "attempt", "worker", "started_at", "finished_at", "result", "error"]
     column_searchable_list: ClassVar = ["task", "job", "error"]
     column_sortable_list: ClassVar = ["task", "started_at"]

@@ -22,6 +22,8 @@ MODULES = ROOT / "node_modules"
 STAMP = MODULES / ".larder-lock"
 
 SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
+# What names icons in Python: the panel's tables and its menu.
+NAMED_IN_PYTHON = ("admin", "services/seeds")
 QUOTED = re.compile(r"""["']([a-z0-9]+(?:-[a-z0-9]+)*)["']""")
 
 
@@ -81,6 +83,7 @@ def _gather() -> Iterator[tuple[str, bytes]]:
         "admin.css",
         "audit.css",
         "app.js",
+        "admin.js",
         "api_docs.js",
         "passkeys.js",
         "sw.js",
@@ -102,11 +105,12 @@ def _with_addresses(content: bytes, manifest: dict[str, str]) -> bytes:
 
 
 def _sprite() -> str:
-    """One svg with a symbol for each lucide icon that templates or categories name."""
+    """One svg with a symbol for each lucide icon that templates, categories or the panel name."""
     folder = MODULES / "lucide-static" / "icons"
     names = {row["icon"] for row in read_rows("categories.csv")} - {""}
-    for template in (ROOT / "templates").rglob("*.html"):
-        names.update(QUOTED.findall(template.read_text(encoding="utf-8")))
+    modules = [path for folder in NAMED_IN_PYTHON for path in (ROOT / folder).rglob("*.py")]
+    for source in (*(ROOT / "templates").rglob("*.html"), *modules):
+        names.update(QUOTED.findall(source.read_text(encoding="utf-8")))
     symbols = [_symbol(folder / f"{name}.svg") for name in sorted(names) if (folder / f"{name}.svg").exists()]
     return f'<svg xmlns="http://www.w3.org/2000/svg">{"".join(symbols)}</svg>'
 

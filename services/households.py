@@ -128,13 +128,19 @@ async def remove_member(session: AsyncSession, actor: Actor, user_id: UUID) -> N
         require(actor, "members:remove_others")
     if membership.role is Role.OWNER:
         raise Conflict(_("A household needs an owner. Hand it over to somebody first."))
-    await session.delete(membership)
     before = {"role": membership.role}
     audit.record(session, "members:remove", by=actor, subject=membership, subject_name=user.name, before=before)
-    outbox.tell(session, LiveKind.MEMBER_REMOVED, user_id=user_id, subject_id=actor.household_id)
+    await end_membership(session, membership)
+
+
+async def end_membership(session: AsyncSession, membership: Membership) -> None:
+    """And let the former member's devices know, which may show the household."""
+    user_id, household_id = membership.user_id, membership.household_id
+    await session.delete(membership)
+    outbox.tell(session, LiveKind.MEMBER_REMOVED, user_id=user_id, subject_id=household_id)
     await session.execute(
         update(UserSession)
-        .where(col(UserSession.user_id) == user_id, col(UserSession.household_id) == actor.household_id)
+        .where(col(UserSession.user_id) == user_id, col(UserSession.household_id) == household_id)
         .values(household_id=None)
     )
 

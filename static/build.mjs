@@ -8,6 +8,7 @@ mkdirSync("static/build", { recursive: true });
 await build({
   entryPoints: {
     app: "static/src/js/app.js",
+    admin: "static/src/js/admin.js",
     api_docs: "static/src/js/api_docs.js",
     sw: "static/src/js/sw.js",
     passkeys: "static/src/js/passkeys.js",

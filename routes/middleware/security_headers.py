@@ -7,8 +7,6 @@ CSP = (
     "connect-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
-# SQLAdmin's widgets set inline styles; its scripts are files.
-ADMIN_CSP = CSP.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 
 _COMMON = [
     (b"x-content-type-options", b"nosniff"),
@@ -30,7 +28,6 @@ class SecurityHeaders:
         common = [*_COMMON, _HSTS] if hsts else _COMMON
         self.headers = [*common, (b"content-security-policy", CSP.encode())]
         self.link_headers = list({**dict(self.headers), **_SECRET_LINK}.items())
-        self.admin_headers = [*common, (b"content-security-policy", ADMIN_CSP.encode())]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,9 +36,7 @@ class SecurityHeaders:
 
         path = scope["path"]
         headers = self.headers
-        if path == "/admin" or path.startswith("/admin/"):
-            headers = self.admin_headers
-        elif path.startswith(_SECRET_PATHS):
+        if path.startswith(_SECRET_PATHS):
             headers = self.link_headers
 
         async def send_with_headers(message: Message) -> None:

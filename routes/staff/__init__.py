@@ -1,5 +1,5 @@
 """The staff panel's own pages, beside the tables that SQLAdmin shows: all under /admin, one module a noun."""
 
-from routes.staff import acting, audit
+from routes.staff import acting, audit, system
 
-ROUTERS = (acting.router, audit.router)
+ROUTERS = (acting.router, audit.router, system.router)

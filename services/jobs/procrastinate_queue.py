@@ -3,7 +3,7 @@
 Without procrastinate itself, which web processes need not load. Its schema is that of migration 0003.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,6 +49,12 @@ class _Worker(_Theirs):
 
     id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
     last_heartbeat: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True))
+
+
+async def list_workers(session: AsyncSession) -> Sequence[tuple[int, datetime]]:
+    """Their ids, and when each was last heard of."""
+    rows = await session.execute(sa.select(_Worker.id, _Worker.last_heartbeat).order_by(_Worker.id))
+    return rows.tuples().all()
 
 
 async def put(

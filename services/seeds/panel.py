@@ -62,13 +62,21 @@ MENU = (
             Entry("people.users", mark("Users"), "/admin/user/list", "user"),
             Entry("people.households", mark("Households"), "/admin/household/list", "house"),
             Entry("people.members", mark("Members"), "/admin/membership/list", "users"),
+            Entry("people.sessions", mark("Sessions"), "/admin/user-session/list", "smartphone"),
         ),
     ),
     Area(
         "access",
         mark("Access"),
         "key-round",
-        (Entry("access.endpoints", mark("Endpoints"), "/admin/endpoint/list", "toggle-left"),),
+        (
+            Entry("access.roles", mark("Staff roles"), "/admin/roles", "shield"),
+            Entry("access.keys", mark("API keys"), "/admin/api-key/list", "key-round"),
+            Entry("access.passkeys", mark("Passkeys"), "/admin/passkey/list", "fingerprint"),
+            Entry("access.endpoints", mark("Endpoints"), "/admin/endpoint/list", "toggle-left"),
+            Entry("access.menu", mark("Menu"), "/admin/menu-item/list", "panel-left"),
+            Entry("access.dictionary", mark("Dictionary"), "/admin/dictionary-entry/list", "book-a"),
+        ),
     ),
     Area(
         "stock",
@@ -106,6 +114,7 @@ MENU = (
         (
             Entry("tasks.jobs", mark("Jobs"), "/admin/job/list", "list-checks"),
             Entry("tasks.runs", mark("Runs"), "/admin/job-run/list", "clock"),
+            Entry("tasks.system", mark("System"), "/admin/system", "server"),
         ),
     ),
 )
