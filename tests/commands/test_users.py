@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import select
+from sqlmodel import col, select
 from typer.testing import Result
 
 import auth
@@ -54,7 +54,7 @@ async def sign_in_twice(email: str) -> None:
 
 async def count_sessions(email: str) -> int:
     async with session_scope(read_only=True) as session:
-        statement = select(UserSession.id).join(User).where(User.email == email)
+        statement = select(UserSession.id).join(User, col(User.id) == col(UserSession.user_id)).where(User.email == email)
         return len((await session.scalars(statement)).all())
 
 
