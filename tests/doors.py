@@ -51,7 +51,7 @@ class Door:
             return await client.request(self.method, address)
         body = {name: value.format_map(ids) for name, value in BODIES.get(self.name, {}).items()}
         if self.is_api:
-            sent: Any = {"items": [body]} if self.name in BULK else body
+            sent: Any = {"items": [body]} if self.name in BULK else {**body, **DOCUMENTS.get(self.name, {})}
             return await client.request(self.method, address, json=sent)
         return await client.request(self.method, address, data={**body, **FORMS.get(self.name, {})})
 
@@ -99,6 +99,7 @@ BODIES: dict[str, dict[str, str]] = {
     "stock:snooze": {"until": "2026-12-01"},
     "units:create": {"code": "crate", "name": "crate"},
     "units:edit": {"name": "crate"},
+    "api_keys:create": {"name": "Script"},
     "account:change_email": {"email": "somebody@example.com", "password": "correct horse 7"},
     "account:confirm": {"password": "correct horse 7"},
     "account:edit": {"name": "Somebody"},
@@ -108,7 +109,11 @@ BODIES: dict[str, dict[str, str]] = {
     "auth:forgot": {"email": "somebody@example.com"},
     "preferences:edit": {"digest_at": "07:30"},
 }
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    "api_keys:create": {"scopes": ["stock:read"]},
+}
 FORMS: dict[str, dict[str, str]] = {
+    "api_keys:create": {"days": "30", "stock:read": "on"},
     "households:delete": {"name": "Next door"},
     "stock:add": {"name": "Milk"},
 }
