@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import asyncpg
@@ -50,7 +50,7 @@ class Statement(str):
 
     __slots__ = ("seconds", "sent")
 
-    def __new__(cls, text: str) -> "Statement":
+    def __new__(cls, text: str) -> Self:
         statement = super().__new__(cls, text)
         statement.sent, statement.seconds = time.perf_counter(), 0.0
         return statement
