@@ -105,7 +105,7 @@ def _is_secret(name: str) -> bool:
 
 def _plain(name: str, value: Any) -> Any:
     """As JSON keeps it, and without what must not be known."""
-    if value is not None and value != "" and _is_secret(name):
+    if value is not None and value != "" and not isinstance(value, bool) and _is_secret(name):
         return REDACTED
     if isinstance(value, bytes):
         return REDACTED
