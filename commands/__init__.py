@@ -10,10 +10,12 @@ from commands import (
     checks,
     database,
     development,
+    guard,
     initial,
     jobs,
     messages,
     migrations,
+    monitor,
     roles,
     server,
     static,
@@ -59,6 +61,8 @@ application.add_typer(initial.permissions, name="permissions")
 application.command()(initial.init)
 application.command()(initial.init_plan)
 application.add_typer(audit.audit, name="audit")
+application.add_typer(guard.guard, name="guard")
+application.add_typer(monitor.monitor, name="monitor")
 application.command()(checks.check)
 application.command("secrets")(checks.new_secrets)
 application.command()(development.shell)

@@ -82,6 +82,7 @@ def _gather() -> Iterator[tuple[str, bytes]]:
         "acting.css",
         "admin.css",
         "audit.css",
+        "monitor.css",
         "app.js",
         "admin.js",
         "api_docs.js",

@@ -22,7 +22,7 @@ await build({
   logLevel: "warning",
 });
 
-for (const name of ["app.css", "account.css", "acting.css", "admin.css", "audit.css"]) {
+for (const name of ["app.css", "account.css", "acting.css", "admin.css", "audit.css", "monitor.css"]) {
   const { code } = bundle({
     filename: `static/src/css/${name}`,
     minify: true,

@@ -115,6 +115,8 @@ MENU = (
             Entry("tasks.jobs", mark("Jobs"), "/admin/job/list", "list-checks"),
             Entry("tasks.runs", mark("Runs"), "/admin/job-run/list", "clock"),
             Entry("tasks.system", mark("System"), "/admin/system", "server"),
+            Entry("tasks.monitor", mark("Monitor"), "/admin/monitor", "activity"),
+            Entry("tasks.guard", mark("Guard"), "/admin/guard", "shield-alert"),
         ),
     ),
 )
@@ -149,7 +151,7 @@ ROLES = (
         mark("Operator"),
         mark("Keeps this instance running."),
         DataScope.ALL,
-        ("panel.job:*", "panel.job-run:*", "panel.delivery:*"),
+        ("panel.job:*", "panel.job-run:*", "panel.delivery:*", "monitor:*", "guard:*"),
         ("tasks", "messages.deliveries"),
     ),
 )
