@@ -210,7 +210,7 @@ def _written(entries: Sequence[AuditEntry], form: Format) -> str:
     rows = [entry.model_dump(mode="json") for entry in entries]
     if form is Format.JSONL:
         return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
-    return tables.write_rows([_cell(value) for value in row.values()] for row in rows)
+    return tables.write_rows([_cell(row[name]) for name in _COLUMNS] for row in rows)
 
 
 def _cell(value: Any) -> Any:
