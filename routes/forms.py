@@ -17,6 +17,7 @@ from services.schemas.messages import field_errors
 S = TypeVar("S", bound=BaseModel)
 T = TypeVar("T")
 MAX_FIELDS = 100
+MAX_BOXES = 5000
 
 
 @dataclass
@@ -117,6 +118,20 @@ async def read(request: Request) -> dict[str, str]:
     except UnicodeError as error:
         raise BadRequest(_("This request cannot be read.")) from error
     return values
+
+
+async def read_many(request: Request) -> dict[str, list[str]]:
+    """The fields of a form of boxes, each with all that is ticked."""
+    try:
+        submitted = await request.form(max_fields=MAX_BOXES, max_files=0)
+        values = [(name, value) for name, value in submitted.multi_items() if isinstance(value, str)]
+        "".join(value for _name, value in values).encode()
+    except UnicodeError as error:
+        raise BadRequest(_("This request cannot be read.")) from error
+    found: dict[str, list[str]] = {}
+    for name, value in values:
+        found.setdefault(name, []).append(value)
+    return found
 
 
 def _typed(schema: type[BaseModel], name: str, value: str) -> str:

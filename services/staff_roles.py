@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
 
-from db import insert_new, unless_taken
+from db import insert_new, like, unless_taken
 from models import (
     DataScope,
     GrantKind,
@@ -228,6 +228,47 @@ async def withdraw(session: AsyncSession, by: Staff | None, user_id: UUID, role_
         audit.record(session, "roles:withdraw", by=by, subject=user, before={"role": role.code})
 
 
+async def set_roles(session: AsyncSession, by: Staff | None, user_id: UUID, role_ids: Collection[str]) -> None:
+    """Let somebody have exactly these roles. Those they have already, or never had, need not be `by`'s to give."""
+    wanted = {_id(role_id) for role_id in role_ids}
+    held = {role.id for role in await roles_of(session, user_id)}
+    for role_id in sorted(wanted - held):
+        await assign(session, by, user_id, role_id)
+    for role_id in sorted(held - wanted):
+        await withdraw(session, by, user_id, role_id)
+
+
+async def set_households(
+    session: AsyncSession, by: Staff | None, user_id: UUID, *, add: Collection[str], keep: Collection[str]
+) -> None:
+    """Assign households to somebody, and of those they have keep only these."""
+    held = {household.id for household in await households_of(session, user_id)}
+    added = {_id(household_id) for household_id in add}
+    for household_id in sorted(added - held):
+        await assign_household(session, by, user_id, household_id)
+    for household_id in sorted(held - added - {_id(household_id) for household_id in keep}):
+        await withdraw_household(session, by, user_id, household_id)
+
+
+async def get_holder(session: AsyncSession, by: Staff, user_id: UUID) -> User:
+    """Somebody whose roles they may see. Raises `NotFound`."""
+    statement = select(User).where(User.id == user_id, by.reach("roles:holder").rows(User))
+    user: User | None = (await session.scalars(statement)).one_or_none()
+    if user is None:
+        raise NotFound(_("There is no such user."))
+    return user
+
+
+async def find_households(session: AsyncSession, by: Staff, user_id: UUID, query: str) -> Sequence[Household]:
+    """Some that could be assigned to somebody, by name."""
+    theirs = sa.exists().where(
+        col(StaffHousehold.user_id) == user_id, col(StaffHousehold.household_id) == col(Household.id)
+    )
+    statement = select(Household).where(by.reach(ASSIGN).rows(Household), ~theirs)
+    named = statement.where(col(Household.name).ilike(like(query), escape="\\"))
+    return (await session.scalars(named.order_by(col(Household.name)).limit(20))).all()
+
+
 async def assign_household(session: AsyncSession, by: Staff | None, user_id: UUID, household_id: UUID) -> None:
     """Let the scope `households` of somebody's roles reach one more, which `by` must reach too."""
     user = await _get_user(session, by, user_id)
@@ -297,15 +338,17 @@ async def _require_holding_all(session: AsyncSession, by: Staff | None, role: St
     return granted
 
 
-def _require_holding(by: Staff | None, role: StaffRole, granted: Grants) -> None:
+def holds(by: Staff | None, role: StaffRole, kind: GrantKind, name: str) -> bool:
+    """Whether they hold this themselves, as far as the role reaches: whether they may let the role grant it."""
     if by is None or by.is_superuser:
-        return
-    holds = {
-        GrantKind.PERMISSION: lambda name: reach.covers(by.reach(name), role.data_scope, role.filter),
-        GrantKind.MENU: by.sees,
-        GrantKind.BUTTON: by.has_button,
-    }
-    lacking = sorted(name for kind, names in granted.items() for name in names if not holds[kind](name))
+        return True
+    if kind is GrantKind.PERMISSION:
+        return reach.covers(by.reach(name), role.data_scope, role.filter)
+    return by.sees(name) if kind is GrantKind.MENU else by.has_button(name)
+
+
+def _require_holding(by: Staff | None, role: StaffRole, granted: Grants) -> None:
+    lacking = sorted(name for kind, names in granted.items() for name in names if not holds(by, role, kind, name))
     if lacking:
         message = _("You cannot give or take what you do not hold, or not as far: {names}.")
         raise PermissionDenied(message.format(names=", ".join(lacking[:5])), code="escalation")
@@ -320,6 +363,13 @@ async def _require_known(
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise InvalidInput({"names": _("There is nothing called {names}.").format(names=", ".join(unknown[:5]))})
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound(_("There is nothing with this id.")) from error
 
 
 def _checked_filter(scope: DataScope, chosen: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Staff roles."""
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from models import DataScope
@@ -18,8 +19,19 @@ def _slug(value: str) -> str:
     return value
 
 
+def _read_json(value: Any) -> Any:
+    """In a form it is text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value) if value.strip() else {}
+    except ValueError as error:
+        raise PydanticCustomError("json", "This is not JSON.") from error
+
+
 RoleCode = Annotated[str, StringConstraints(min_length=1, max_length=50), AfterValidator(_slug)]
 Description = Annotated[Line, StringConstraints(max_length=500)]
+Filter = Annotated[dict[str, Any], BeforeValidator(_read_json)]
 
 
 class StaffRoleCreate(Schema):
@@ -27,15 +39,25 @@ class StaffRoleCreate(Schema):
     name: Name
     description: Description = ""
     data_scope: DataScope = DataScope.SELF
-    filter: dict[str, Any] = Field(default_factory=dict)
+    filter: Filter = Field(default_factory=dict)
 
 
 class StaffRoleUpdate(Schema):
     name: Name | None = None
     description: Description | None = None
     data_scope: DataScope | None = None
-    filter: dict[str, Any] | None = None
+    filter: Filter | None = None
     is_enabled: bool | None = None
+
+
+class StaffRoleForm(StaffRoleUpdate):
+    """All of it at once: what is left empty is emptied."""
+
+    name: Name
+    description: Description = ""
+    data_scope: DataScope
+    filter: Filter = Field(default_factory=dict)
+    is_enabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

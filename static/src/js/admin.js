@@ -1,5 +1,16 @@
-// The panel's lists: choose all at once, and do nothing before something is chosen.
+// The panel's lists and boxes: choose all at once, and find one among many.
 document.addEventListener("change", ({ target }) => {
-  if (!target.matches("[data-check-all]")) return;
-  for (const box of target.form.querySelectorAll('input[name="pks"]')) box.checked = target.checked;
+  const within = target.matches("[data-check-all]") ? target.form : target.closest("[data-check-these]") && target.closest("fieldset");
+  if (!within) return;
+  for (const box of within.querySelectorAll("input[type=checkbox][name]:not(:disabled)")) {
+    if (!box.closest("[hidden]")) box.checked = target.checked;
+  }
+});
+
+document.addEventListener("input", ({ target }) => {
+  const list = document.getElementById(target.dataset.findIn);
+  if (!list) return;
+  const sought = target.value.trim().toLowerCase();
+  for (const one of list.querySelectorAll("[data-find]")) one.hidden = !one.dataset.find.includes(sought);
+  for (const group of list.children) group.hidden = !group.querySelector("[data-find]:not([hidden])");
 });
