@@ -1,5 +1,6 @@
 """Signing in and out over the API."""
 
+import base64
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -8,16 +9,18 @@ from typing import Any
 import pytest
 from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import select
+from sqlmodel import col, select
 
 from auth import COOKIE, REFRESH_COOKIE
-from models import Membership, SessionToken, User, UserSession
-from services import passwords
+from models import Membership, SessionToken, TokenKind, User, UserSession
+from services import accounts, passwords, sessions
 from services.core import clock
+from services.core.ids import hash_token
 from services.permissions import Actor
 from services.sessions import ACCESS_LIFETIME, SESSION_LIFETIME
 from settings import Registration, Settings
-from tests.conftest import HOUSEHOLD, NOW, PASSWORD
+from tests.conftest import HOUSEHOLD, NOW, PASSWORD, make_actor, token_of
+from tests.doors import make_one_of_each
 
 ClientOf = Callable[..., AsyncClient]
 
@@ -407,3 +410,276 @@ async def test_signing_in_with_what_is_no_address_is_refused_at_its_field(nobody
 
     assert response.status_code == 422
     assert fields_of(response) == {"email"}
+
+
+# Tokens that are none
+
+
+def _jwt(header: dict[str, Any], claims: dict[str, Any], signature: str = "") -> str:
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in (header, claims)]
+    return ".".join([*parts, signature])
+
+
+CLAIMS = {"sub": str(make_actor("alice").user_id), "userId": 1, "tokenType": "accessToken", "exp": 9999999999}
+FORGED = {
+    "alg none": _jwt({"alg": "none", "typ": "JWT"}, CLAIMS),
+    "re-signed": _jwt({"alg": "HS256"}, CLAIMS, "x" * 43),
+    "the hash of a real one": hash_token(token_of(make_actor("alice"), TokenKind.ACCESS)),
+    "a real one, a letter longer": token_of(make_actor("alice"), TokenKind.ACCESS) + "x",
+    "a real one in capitals": token_of(make_actor("alice"), TokenKind.ACCESS).upper(),
+    "the kind of the other door": token_of(make_actor("alice"), TokenKind.COOKIE),
+    "of no size": "x" * 8_000,
+    "of SQL": "' OR 1=1 --",
+    "two": f"{token_of(make_actor('alice'), TokenKind.ACCESS)}, {token_of(make_actor('alice'), TokenKind.ACCESS)}",
+}
+
+
+@pytest.mark.parametrize("token", FORGED.values(), ids=FORGED)
+async def test_forged_tokens_open_no_door_of_any_kind(
+    token: str, client_of: ClientOf, browser_of: ClientOf, session: AsyncSession, alice: Actor
+) -> None:
+    nobody, browser, ids = client_of(None), browser_of(None), await make_one_of_each(session, alice)
+    nobody.headers["Authorization"] = f"Bearer {token}"
+    as_cookie = token if token != token_of(alice, TokenKind.COOKIE) else token_of(alice, TokenKind.ACCESS)
+    browser.cookies.set(COOKIE, f'"{as_cookie}"')
+
+    for path in ("/users/me", f"/households/{HOUSEHOLD}/lots", "/notifications", "/users/me/api-keys"):
+        assert (await nobody.get(path)).status_code == 401
+    assert (await nobody.post("/ws/ticket")).status_code == 401
+    assert (await nobody.delete(f"/households/{HOUSEHOLD}/lots/{ids['lot_id']}")).status_code in {401, 405}
+    assert (await nobody.post("/auth/refresh", json={"refresh_token": token[:200]})).status_code == 401
+    for path in ("/", "/settings", "/admin/"):
+        assert (await browser.get(path)).headers["location"].startswith("/login")
+
+
+# Refreshing
+
+
+async def test_all_that_a_stolen_token_bred_dies_with_its_family(nobody: AsyncClient, alice: Actor) -> None:
+    """Three generations: the oldest comes back, and the newest is over as well."""
+    tokens = [await sign_in(nobody, alice)]
+    for _generation in range(2):
+        tokens.append((await nobody.post("/auth/refresh", json=_renewal(tokens[-1]))).json())
+        nobody.cookies.clear()
+
+    assert (await nobody.post("/auth/refresh", json=_renewal(tokens[0]))).status_code == 401
+
+    for generation in tokens:
+        assert (await nobody.get("/users/me", headers=bearer(generation))).status_code == 401
+        assert (await nobody.post("/auth/refresh", json=_renewal(generation))).status_code == 401
+
+
+@pytest.mark.parametrize("change", ["disabled", "signed out everywhere", "version raised", "deleted"])
+async def test_nothing_is_refreshed_for_a_user_who_is_out(
+    change: str, nobody: AsyncClient, session: AsyncSession, alice: Actor
+) -> None:
+    tokens = await sign_in(nobody, alice)
+    user = await session.get_one(User, alice.user_id, populate_existing=True)
+    match change:
+        case "disabled":
+            user.is_active = False
+        case "signed out everywhere":
+            await sessions.end_all(session, alice.user_id)
+        case "version raised":
+            user.auth_version += 1
+        case _:
+            await session.delete(user)
+    await session.commit()
+
+    assert (await nobody.post("/auth/refresh", json=_renewal(tokens))).status_code == 401
+    assert (await nobody.get("/users/me", headers=bearer(tokens))).status_code == 401
+
+
+@pytest.mark.parametrize("version", [0, 2, -1, 1_000_000])
+async def test_a_session_is_good_for_one_version_of_its_user_not_for_later_ones(
+    version: int, nobody: AsyncClient, session: AsyncSession, alice: Actor
+) -> None:
+    """fast-soy-admin compares with `<`, so a version that is higher passes there."""
+    tokens = await sign_in(nobody, alice)
+    newest = select(UserSession).where(UserSession.user_id == alice.user_id, col(UserSession.id) != alice.session_id)
+    (await session.scalars(newest)).one().auth_version = version
+    await session.commit()
+
+    assert (await nobody.get("/users/me", headers=bearer(tokens))).status_code == 401
+
+
+async def test_what_was_over_before_somebody_was_disabled_stays_over_after(
+    nobody: AsyncClient, session: AsyncSession, alice: Actor
+) -> None:
+    tokens = await sign_in(nobody, alice)
+    await accounts.disable(session, alice.user_id, by=None)
+    await accounts.enable(session, alice.user_id, by=None)
+    await session.commit()
+
+    assert (await nobody.get("/users/me", headers=bearer(tokens))).status_code == 401
+    assert (await nobody.post("/auth/refresh", json=_renewal(tokens))).status_code == 401
+
+
+def _renewal(tokens: dict[str, Any]) -> dict[str, str]:
+    return {"refresh_token": tokens["refresh_token"]}
+
+
+# Cookies, headers, fixation
+
+
+async def test_a_session_is_never_one_that_the_browser_brought(browser_of: ClientOf, alice: Actor) -> None:
+    browser = browser_of(None)
+    browser.cookies.set(COOKIE, "chosen-by-somebody-else")
+
+    response = await browser.post("/login", data={"email": alice.email, "password": PASSWORD})
+
+    given = response.cookies[COOKIE]
+    assert given != "chosen-by-somebody-else"
+    assert len(given) == 43
+    assert (await browser_of(None).get("/", headers={"Cookie": f"{COOKIE}=chosen-by-somebody-else"})).status_code == 303
+
+
+async def test_signing_in_again_gives_another_session(browser_of: ClientOf, alice: Actor) -> None:
+    browser = browser_of(None)
+    first = (await browser.post("/login", data={"email": alice.email, "password": PASSWORD})).cookies[COOKIE]
+    browser.cookies.clear()
+    second = (await browser.post("/login", data={"email": alice.email, "password": PASSWORD})).cookies[COOKIE]
+
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    "injected", ["x\r\nSet-Cookie: a=b", "x\nLocation: https://evil.example", "x\x00", "x; Path=/"]
+)
+async def test_nothing_that_is_typed_becomes_a_header_or_a_cookie(
+    injected: str, browser_of: ClientOf, nobody: AsyncClient, alice: Actor
+) -> None:
+    browser = browser_of(None)
+    signed_in = await browser.post("/login", data={"email": alice.email, "password": PASSWORD, "next": f"/{injected}"})
+    assert signed_in.status_code == 303
+    assert "evil" not in signed_in.headers["location"]
+    assert "a=b" not in str(signed_in.headers.get_list("set-cookie"))
+
+    for data in ({**NEW, "name": injected}, {**NEW, "email": injected}, {**NEW, "locale": injected}):
+        made = await nobody.post("/auth/register", json=data)
+        assert made.status_code in {201, 422}
+        assert "set-cookie" not in made.headers
+    renamed = await browser.post("/settings", data={"name": injected, "locale": "", "theme": "system"})
+    assert renamed.status_code in {303, 422}
+    assert all(one.startswith("larder_flash=") for one in renamed.headers.get_list("set-cookie"))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//evil.example",
+        "/\\evil.example",
+        "\\/evil.example",
+        "https:evil.example",
+        "https://evil.example",
+        "///evil.example",
+        "/\t/evil.example",
+        " //evil.example",
+        "javascript:alert(1)",
+        "data:text/html,x",
+    ],
+)
+@pytest.mark.parametrize("page", ["/login", "/confirm", "/settings/password", "/verify-email"])
+async def test_no_page_leads_to_another_site(page: str, target: str, browser_of: ClientOf, alice: Actor) -> None:
+    browser = browser_of(alice)
+
+    seen = await browser.get(page, params={"next": target})
+
+    assert "evil.example" not in seen.text
+    assert "alert(1)" not in seen.text
+    assert "evil.example" not in seen.headers.get("location", "")
+    typed = {"password": PASSWORD, "current_password": PASSWORD, "new_password": "nine plums 9", "next": target}
+    done = await browser.post(page, data={**typed, "email": alice.email})
+    assert "evil.example" not in done.headers.get("location", "")
+    assert not done.headers.get("location", "/").startswith(("//", "/\\", "javascript", "data"))
+
+
+@pytest.mark.parametrize("password", ["a1" * 5_000, "a1" * 500_000])
+async def test_a_password_of_any_length_is_only_wrong(
+    password: str, nobody: AsyncClient, browser_of: ClientOf, alice: Actor
+) -> None:
+    answers = [
+        await nobody.post("/auth/login", json={"email": alice.email, "password": password}),
+        await browser_of(None).post("/login", data={"email": alice.email, "password": password}),
+        await browser_of(alice).post(
+            "/settings/password", data={"current_password": PASSWORD, "new_password": password}
+        ),
+    ]
+
+    # Too long for the schema, for the rules, or for a form field: never too long for us.
+    assert all(answer.status_code in {400, 401, 413, 422} for answer in answers)
+    assert password not in "".join(answer.text for answer in answers)
+
+
+@pytest.mark.parametrize(
+    "email", ["\u0430lice@example.com", "alice@example.com\r\nBcc: x@example.com", "a" * 300, "\u202ealice@example.com"]
+)
+async def test_an_address_that_only_looks_right_is_refused_at_its_field(nobody: AsyncClient, email: str) -> None:
+    response = await nobody.post("/auth/register", json={**NEW, "email": email})
+
+    assert response.status_code == 422
+    assert fields_of(response) == {"email"}
+
+
+@pytest.mark.parametrize("email", ["\uff41lice@example.com", "ALICE@EXAMPLE.COM", " alice@example.com"])
+async def test_an_address_is_the_same_in_every_spelling(nobody: AsyncClient, alice: Actor, email: str) -> None:
+    assert (await nobody.post("/auth/register", json={**NEW, "email": email})).status_code == 409
+    assert (await nobody.post("/auth/login", json={"email": email, "password": PASSWORD})).status_code == 200
+
+
+async def test_an_address_in_another_script_is_kept_as_mail_servers_have_it(nobody: AsyncClient) -> None:
+    made = await nobody.post("/auth/register", json={**NEW, "email": "nora@m\u00fcnchen.de"})
+
+    assert made.json()["email"] == "nora@xn--mnchen-3ya.de"
+    for spelling in ("nora@m\u00fcnchen.de", "NORA@XN--MNCHEN-3YA.DE"):
+        signed_in = await nobody.post("/auth/login", json={"email": spelling, "password": NEW["password"]})
+        assert signed_in.status_code == 200
+
+
+# Where one is signed in
+
+
+async def test_devices_are_told_in_words_with_where_they_are(
+    nobody: AsyncClient, client: AsyncClient, alice: Actor
+) -> None:
+    agent = "Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0"
+    await nobody.post("/auth/login", json={"email": alice.email, "password": PASSWORD}, headers={"User-Agent": agent})
+
+    found = (await client.get("/users/me/sessions")).json()["items"]
+
+    (newest,) = [one for one in found if not one["is_current"]]
+    assert (newest["device"], newest["user_agent"]) == ("Firefox on Android", agent)
+    assert (newest["ip_address"], newest["is_acting"], newest["acting_name"]) == ("127.0.0.1", False, "")
+
+
+async def test_staff_in_ones_name_is_marked(
+    client: AsyncClient, session: AsyncSession, alice: Actor, sam: Actor
+) -> None:
+    await sessions.start_acting(session, sam, await session.get_one(User, alice.user_id))
+    await session.commit()
+
+    found = (await client.get("/users/me/sessions")).json()["items"]
+
+    assert [(one["is_acting"], one["acting_name"]) for one in found if not one["is_current"]] == [(True, "Sam")]
+
+
+async def test_every_other_device_is_signed_out_at_once(nobody: AsyncClient, client: AsyncClient, alice: Actor) -> None:
+    others = [await sign_in(nobody, alice) for _device in range(3)]
+
+    assert (await client.delete("/users/me/sessions")).status_code == 204
+
+    assert (await client.get("/users/me")).status_code == 200
+    for other in others:
+        assert (await nobody.get("/users/me", headers=bearer(other))).status_code == 401
+
+
+async def test_one_changes_the_password_over_the_api(nobody: AsyncClient, client: AsyncClient, alice: Actor) -> None:
+    other = await sign_in(nobody, alice)
+    body = {"current_password": PASSWORD, "new_password": "nine plums 9"}
+
+    assert (await client.post("/users/me/password", json={**body, "current_password": "x"})).status_code == 422
+    assert (await client.post("/users/me/password", json=body)).status_code == 204
+
+    assert (await client.get("/users/me")).status_code == 200
+    assert (await nobody.get("/users/me", headers=bearer(other))).status_code == 401
+    await sign_in(nobody, alice, "nine plums 9")
