@@ -24,7 +24,7 @@ test: install-dev  ## set up and run the whole suite but the browser's
 
 install: $(VENV)/.installed static/dist/manifest.json locale/.compiled  ## make .venv from the lock, build the assets
 
-install-dev: install $(VENV)/.installed-dev  ## the same, with what tests and tools need
+install-dev: install $(VENV)/.installed-dev tests/openid/node_modules/.installed  ## the same, with what tests and tools need
 
 $(VENV)/.installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Larder needs Python 3.11 or newer; say which with PYTHON=..."; exit 1; }
@@ -42,6 +42,11 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 $(VENV)/.node: requirements-node.lock $(VENV)/.installed
 	@node -e 'process.exit(process.versions.node.split(".")[0] < 18)' 2>/dev/null && npm --version >/dev/null 2>&1 \
 		|| { echo "Installing Node.js from a wheel"; $(BIN)/python -m pip install --quiet --require-hashes -r requirements-node.lock; }
+	@touch $@
+
+tests/openid/node_modules/.installed: $(VENV)/.node tests/openid/package-lock.json
+	@echo "Installing the OpenID provider that tests sign in with"
+	@cd tests/openid && npm ci --ignore-scripts --no-audit --no-fund >/dev/null
 	@touch $@
 
 static/dist/manifest.json: $(VENV)/.node package-lock.json static/build.mjs services/seeds/categories.csv $(shell find static/src templates -type f)
@@ -82,4 +87,4 @@ lock:  ## compile the locks anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 $(UPGRADE) --group node -o requirements-node.lock
 
 clean:  ## remove what is built, but no data
-	rm -rf $(VENV) node_modules static/build static/dist locale/.compiled .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) node_modules tests/openid/node_modules static/build static/dist locale/.compiled .pytest_cache .mypy_cache .ruff_cache
