@@ -120,7 +120,7 @@ async def _prune_some(before: Any) -> int:
     some = sa.select(col(AuditEntry.id)).where(col(AuditEntry.at) < before).limit(BATCH)
     async with session_scope() as session:
         pruned = await session.execute(delete(AuditEntry).where(col(AuditEntry.id).in_(some)))
-        return int(pruned.rowcount)  # type: ignore[attr-defined]
+        return int(pruned.rowcount)
 
 
 _ENTRIES = sa.select(AuditEntry, col(Household.name)).outerjoin(

@@ -376,7 +376,10 @@ async def test_the_user_can_end_it(staff: AsyncClient, client_of: BrowserOf, ali
 
 
 async def acting_session(session: AsyncSession) -> UserSession:
-    return (await session.scalars(select(UserSession).where(col(UserSession.impersonator_id).is_not(None)))).one()
+    found: UserSession = (
+        await session.scalars(select(UserSession).where(col(UserSession.impersonator_id).is_not(None)))
+    ).one()
+    return found
 
 
 async def hears(session: AsyncSession, session_id: UUID) -> bool:
