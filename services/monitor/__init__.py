@@ -6,6 +6,7 @@ from services.monitor.process import read as read_process
 from services.monitor.pruning import prune
 from services.monitor.reading import Detail, Overview, get_request, list_requests, overview
 from services.monitor.recorder import Body, Recorder, Sighting
+from services.schemas.monitor import Window
 
 __all__ = [
     "Body",
@@ -14,6 +15,7 @@ __all__ = [
     "Overview",
     "Recorder",
     "Sighting",
+    "Window",
     "count_open",
     "get_request",
     "list_problems",

@@ -1,7 +1,7 @@
 """Problems: exceptions nobody expected, those of one shape together."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -57,8 +57,9 @@ def describe(error: BaseException, *, route: str) -> Incident:
     )
 
 
-async def write(session: AsyncSession, incident: Incident, times: int) -> UUID:
-    """Write down that it happened so many times more. What was resolved is open again."""
+async def write(session: AsyncSession, incidents: Sequence[Incident]) -> UUID:
+    """Write down that it happened so many times more, in this order. What was resolved is open again."""
+    incident, times = incidents[-1], len(incidents)
     dialect = postgresql if is_postgresql(session) else sqlite
     new = dialect.insert(Problem).values(
         id=new_id(),
@@ -68,7 +69,7 @@ async def write(session: AsyncSession, incident: Incident, times: int) -> UUID:
         route=incident.route,
         traceback=incident.traceback,
         count=times,
-        first_seen_at=incident.at,
+        first_seen_at=incidents[0].at,
         last_seen_at=incident.at,
         state=ProblemState.OPEN,
     )

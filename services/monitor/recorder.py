@@ -78,8 +78,7 @@ class Recorder:
     def __init__(self) -> None:
         self.dropped = 0
         self._seen: deque[Sighting] = deque()
-        self._incidents: dict[str, Incident] = {}
-        self._times: Counter[str] = Counter()
+        self._incidents: dict[str, list[Incident]] = {}
         self._shapes: set[str] = set()
         self._stirred = asyncio.Event()
 
@@ -104,10 +103,10 @@ class Recorder:
     def note(self, error: BaseException, *, route: str) -> str:
         """Remember what nobody expected; its fingerprint."""
         incident = problems.describe(error, route=route)
-        if incident.fingerprint in self._incidents or len(self._incidents) < MOST_INCIDENTS:
-            self._incidents[incident.fingerprint] = incident
-            self._times[incident.fingerprint] += 1
-            self._stirred.set()
+        waiting = self._incidents.setdefault(incident.fingerprint, [])
+        if len(waiting) < MOST_INCIDENTS:
+            waiting.append(incident)
+        self._stirred.set()
         return incident.fingerprint
 
     async def flush(self) -> None:
@@ -132,12 +131,11 @@ class Recorder:
     async def _write(self) -> None:
         sightings = [self._seen.popleft() for _ in range(min(BATCH, len(self._seen)))]
         incidents, self._incidents = self._incidents, {}
-        times, self._times = self._times, Counter()
         try:
             async with session_scope() as session:
                 known = {
-                    fingerprint: await problems.write(session, incident, times[fingerprint])
-                    for fingerprint, incident in sorted(incidents.items())
+                    fingerprint: await problems.write(session, together)
+                    for fingerprint, together in sorted(incidents.items())
                 }
                 await self._write_requests(session, sightings, known)
         except DATABASE_AWAY:
