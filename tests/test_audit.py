@@ -12,7 +12,7 @@ from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from models import AuditEntry, Event, LocationKind, Membership, Role, UserSession
+from models import AuditEntry, Event, LocationKind, Membership, Role, TokenKind, UserSession
 from routes.table import list_routes
 from services import action_links, households, stock
 from services.action_links import LinkAction
@@ -184,7 +184,7 @@ async def test_what_changes_something_is_written_down_and_what_fails_is_not(
         assert door.name in {"auth:register", "links:act"} or entry.actor_id in {charlie.user_id, None}
     kept = json.dumps([entry.model_dump(mode="json") for entry in entries], ensure_ascii=False)
     known = [PASSWORD, "seven plums 7", ids["token"], ids["secret"], "ntfy://topic", "hooks.example.com/larder"]
-    known += [hash_token(ids["token"]), token_of(charlie, "access"), *told(response)]
+    known += [hash_token(ids["token"]), token_of(charlie, TokenKind.ACCESS), *told(response)]
     assert [secret for secret in known if secret in kept] == []
 
 

@@ -41,16 +41,9 @@ async def happened(session: AsyncSession) -> None:
     await note(session, "bob", "Rice 100% <b>", action="products:create")
     origin.set_origin(Origin(Source.PAGE, "198.51.100.9", "feedbeef00000002"))
     await note(session, "charlie", "Ham")
-    acting = {"impersonator_id": make_actor("sam").user_id, "impersonator_name": "Sam"}
-    for_alice = replace(make_actor("alice"), **acting)
-    audit.record(
-        session,
-        "locations:create",
-        by=for_alice,
-        subject_type="location",
-        subject_name="Cellar",
-        household_id=HOUSEHOLD,
-    )
+    for_alice = replace(make_actor("alice"), impersonator_id=make_actor("sam").user_id, impersonator_name="Sam")
+    cellar: dict[str, Any] = {"subject_type": "location", "subject_name": "Cellar", "household_id": HOUSEHOLD}
+    audit.record(session, "locations:create", by=for_alice, **cellar)
     await session.commit()
 
 
