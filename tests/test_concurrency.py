@@ -10,14 +10,16 @@ import pytest_asyncio
 from alembic import command
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete, select, update
 
+import auth
 import settings as settings_module
 from commands.migrations import alembic_config
 from db import get_database, session_scope, use_database
 from main import create_app
-from models import Category, Delivery, Event, EventKind, LiveKind, Notification, Outbox
-from services import seeding, sweep
+from models import Category, Delivery, Event, EventKind, LinkPurpose, LiveKind, Notification, Outbox, User
+from services import accounts, one_time_links, seeding, sessions, sweep
+from services.core.errors import Conflict
 from tests.conftest import TODAY
 from tests.factories import assert_ledger_holds
 from tests.servers import ENGINES, empty_database, settings_for
@@ -158,3 +160,106 @@ async def test_sweeps_that_race_tell_everything_once(client: AsyncClient, monkey
     assert sorted(row.household_id for row in told) == sorted(homes)
     assert sorted(delivery.household_id for delivery in sent if delivery.household_id) == sorted(homes)
     assert {row.id for row in told} <= set(live.all())
+
+
+# Accounts
+
+
+async def make_user(name: str, **fields: bool) -> UUID:
+    async with session_scope() as session:
+        email = f"{uuid4().hex}@example.com"
+        made = await accounts.make(session, email=email, name=name, password="correct horse 7", **fields)
+        return made.id
+
+
+@pytest.mark.parametrize("act", ["demote", "disable"])
+async def test_of_all_superusers_who_are_taken_away_at_once_one_stays(app: FastAPI, act: str) -> None:
+    async with session_scope() as session:
+        await session.execute(update(User).values(is_superuser=False))
+    superusers = [await make_user(f"Super {number}", is_superuser=True) for number in range(5)]
+
+    async def take_away(user_id: UUID) -> bool:
+        try:
+            async with session_scope() as session:
+                if act == "demote":
+                    await accounts.set_superuser(session, user_id, False, by=None)
+                else:
+                    await accounts.disable(session, user_id, by=None)
+        except Conflict:
+            return False
+        return True
+
+    taken = await asyncio.gather(*(take_away(user_id) for user_id in superusers))
+
+    assert sorted(taken) == [False, True, True, True, True]
+    async with session_scope(read_only=True) as session:
+        left = (await session.scalars(select(User.id).where(User.is_superuser, User.is_active))).all()
+    assert list(left) == [superusers[taken.index(False)]]
+
+
+async def test_of_two_superusers_who_demote_each_other_at_once_one_stays(app: FastAPI) -> None:
+    async with session_scope() as session:
+        await session.execute(update(User).values(is_superuser=False))
+    pair = [await make_user(f"Super {number}", is_superuser=True) for number in range(2)]
+
+    async def demote(user_id: UUID) -> bool:
+        try:
+            async with session_scope() as session:
+                await accounts.set_superuser(session, user_id, False, by=None)
+        except Conflict:
+            return False
+        return True
+
+    assert sorted(await asyncio.gather(*(demote(user_id) for user_id in pair))) == [False, True]
+
+
+async def test_of_many_who_use_one_link_at_once_one_chooses_the_password(client: AsyncClient) -> None:
+    user_id = await make_user("Lena")
+    async with session_scope() as session:
+        user = await session.get_one(User, user_id)
+        link = await one_time_links.make(session, user, LinkPurpose.RESET_PASSWORD, email=user.email)
+        token = one_time_links.address(link).rpartition("/")[2]
+
+    answers = await asyncio.gather(
+        *(
+            client.post(
+                "http://localhost/api/v1/auth/reset", json={"token": token, "password": f"plums number {number}"}
+            )
+            for number in range(8)
+        )
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [204] + [410] * 7
+    number = [answer.status_code for answer in answers].index(204)
+    await auth.authenticate(user.email, f"plums number {number}")
+
+
+async def test_of_two_who_refresh_with_one_token_at_once_at_most_one_goes_on(client: AsyncClient) -> None:
+    user_id = await make_user("Rita")
+    async with session_scope() as session:
+        tokens = await sessions.start(session, await session.get_one(User, user_id))
+    renewal = {"refresh_token": tokens.refresh}
+    client.headers.pop("Authorization")
+
+    answers = [
+        answer
+        for answer in await asyncio.gather(
+            *(client.post("http://localhost/api/v1/auth/refresh", json=renewal) for _ in range(4))
+        )
+        if answer.status_code == 200
+    ]
+
+    # The others showed a token that was used, so whoever came first is out as well.
+    assert len(answers) <= 1
+    client.cookies.clear()
+    for answer in answers:
+        bred = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        assert (await client.get("http://localhost/api/v1/users/me", headers=bred)).status_code == 401
+
+
+async def test_of_many_who_register_one_address_at_once_one_has_it(client: AsyncClient) -> None:
+    new = {"email": f"{uuid4().hex}@example.com", "password": "correct horse 7", "name": "Ann"}
+
+    answers = await asyncio.gather(*(client.post("http://localhost/api/v1/auth/register", json=new) for _ in range(6)))
+
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
