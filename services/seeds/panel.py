@@ -74,6 +74,7 @@ MENU = (
             Entry("access.keys", mark("API keys"), "/admin/api-key/list", "key-round"),
             Entry("access.passkeys", mark("Passkeys"), "/admin/passkey/list", "fingerprint"),
             Entry("access.endpoints", mark("Endpoints"), "/admin/endpoint/list", "toggle-left"),
+            Entry("access.audit", mark("Audit log"), "/admin/audit", "scroll-text"),
             Entry("access.menu", mark("Menu"), "/admin/menu-item/list", "panel-left"),
             Entry("access.dictionary", mark("Dictionary"), "/admin/dictionary-entry/list", "book-a"),
         ),
@@ -127,7 +128,7 @@ ROLES = (
         mark("Support"),
         mark("Helps the people of the households assigned to them."),
         DataScope.HOUSEHOLDS,
-        ("panel.user:list", "panel.user:details", "panel.household:list", "panel.household:details"),
+        ("acting:start", "panel.user:list", "panel.user:details", "panel.household:list", "panel.household:details"),
         ("people.users", "people.households"),
     ),
     Role(
@@ -143,8 +144,8 @@ ROLES = (
         mark("Auditor"),
         mark("Sees what was done, and changes nothing."),
         DataScope.ALL,
-        ("panel.job-run:list", "panel.job-run:details"),
-        ("tasks.runs",),
+        ("audit:list", "audit:export", "panel.job-run:list", "panel.job-run:details"),
+        ("access.audit", "tasks.runs"),
     ),
     Role(
         "operator",
