@@ -9,8 +9,19 @@ from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
-from models import ChannelKind, Event, ExternalIdentity, LocationKind, Notification, NotificationKind, Passkey
-from routes import api, pages
+from models import (
+    ChannelKind,
+    Event,
+    ExternalIdentity,
+    LocationKind,
+    MonitoredRequest,
+    Notification,
+    NotificationKind,
+    Passkey,
+    Problem,
+    StaffRole,
+)
+from routes import api, live, pages, staff
 from routes.api.routers import PREFIX
 from routes.table import list_routes
 from services import api_keys, categories, channels, feeds, households, products, units
@@ -62,12 +73,31 @@ class Door:
 DOORS = sorted(
     (
         Door(route.name, method, route.path)
-        for router in (*api.ROUTERS, *pages.ROUTERS)
+        for router in (*api.ROUTERS, live.ticket_router, *pages.ROUTERS)
         for route in list_routes(router)
         for method in route.methods
     ),
     key=str,
 )
+STAFF_DOORS = sorted(
+    (
+        Door(route.name, method, route.path)
+        for router in staff.ROUTERS
+        for route in list_routes(router)
+        for method in route.methods
+    ),
+    key=str,
+)
+# Where something else is asked than who somebody is.
+OTHER_DOORS = {
+    "health:alive",
+    "health:metrics",
+    "health:ready",
+    "live:socket",
+    "openapi",
+    "_docs",
+    "static:service_worker",
+}
 BULK = {"stock:add_bulk", "products:create_bulk"}
 # What a request needs to be right; ids are filled in.
 BODIES: dict[str, dict[str, str]] = {
@@ -119,6 +149,16 @@ FORMS: dict[str, dict[str, str]] = {
 }
 
 
+async def make_staff_things(session: AsyncSession) -> dict[str, str]:
+    """What only the panel shows, under the names that addresses use."""
+    problem = Problem(fingerprint="f", kind="ValueError")
+    request = MonitoredRequest(method="GET", path="/", status=200, ms=1)
+    role = StaffRole(code="watch", name="Watch")
+    session.add_all([problem, request, role])
+    await session.flush()
+    return {"problem_id": str(problem.id), "request_id": str(request.id), "role_id": str(role.id)}
+
+
 async def make_one_of_each(session: AsyncSession, actor: Actor) -> dict[str, str]:
     """Something of every kind in the actor's household, under the names that addresses use."""
     product = await make_product(session, actor, name="Milk", barcode="5012345678900")
@@ -168,5 +208,6 @@ async def make_one_of_each(session: AsyncSession, actor: Actor) -> dict[str, str
         "secret": feed.url.split("/")[-2],
         "code": "5012345678900",
         "unit": "can",
+        "kind": "store",
     }
     return {name: str(value) for name, value in ids.items()}

@@ -20,7 +20,7 @@ ClientOf = Callable[..., AsyncClient]
 
 OF_A_HOUSEHOLD = {"household_id"}
 # A link that lets whoever holds it in, and codes that only mean something within a product.
-NO_IDS = {"token", "code", "unit", "secret"}
+NO_IDS = {"token", "code", "unit", "secret", "kind"}
 WITH_ID = [door for door in DOORS if door.keys - OF_A_HOUSEHOLD - NO_IDS]
 IN_A_HOUSEHOLD = [door for door in DOORS if door.keys & OF_A_HOUSEHOLD]
 BY_ROLE = [door for door in DOORS if door.name in ROLE_PERMISSIONS[Role.OWNER]]
