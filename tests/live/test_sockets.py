@@ -17,10 +17,11 @@ from websockets.exceptions import InvalidStatus
 from commands.sockets import MAX_FRAME
 from db import session_scope, take_turns
 from models import LiveKind, Notification, NotificationKind, Outbox, SessionToken, User
-from services import outbox, sessions
+from services import accounts, api_keys, outbox, sessions
 from services.core import clock
 from services.core.ids import hash_token
 from services.live import MEMORY, QUEUE, Ending, Listener
+from services.schemas.accounts import ApiKeyCreate, Scope
 from tests.live.conftest import PATIENCE, Person, Place, Socket, move_in, serving
 
 # In step
@@ -330,6 +331,48 @@ async def test_a_ticket_needs_somebody_who_is_signed_in(alice: Person) -> None:
     assert answer.status_code == 401
 
 
+async def test_a_key_that_may_listen_is_let_in_and_hears_what_its_user_hears(alice: Person, bob: Person) -> None:
+    async with alice.socket(additional_headers=await _key(alice, Scope.LIVE_LISTEN)) as socket:
+        lot = await bob.add()
+
+        assert (await socket.hears("lot.changed"))["data"]["id"] == lot["id"]
+        refused = await socket.answer_to({"action": "mark_read", "id": str(uuid4())})
+        assert refused == {"type": "error", "code": "insufficient_scope"}
+
+
+async def test_a_key_that_may_not_listen_is_not_let_in(alice: Person) -> None:
+    await _is_refused(alice, additional_headers=await _key(alice, Scope.STOCK_READ))
+    await _is_refused(alice, additional_headers={"Authorization": "Bearer lrk_forged"})
+
+
+async def test_a_key_that_is_ended_is_cut_off(alice: Person) -> None:
+    async with alice.socket(additional_headers=await _key(alice, Scope.LIVE_LISTEN)) as socket, alice.socket() as hers:
+        async with session_scope() as session:
+            await api_keys.revoke_all(session, alice.user_id)
+
+        assert await socket.code_of_end() == 4401
+        await hers.hears_nothing()
+
+
+async def test_who_must_choose_a_new_password_is_not_let_in(alice: Person) -> None:
+    await _require_password_change(alice)
+
+    await _is_refused(alice)
+    await _is_refused(alice, **alice.by_cookie, origin=alice.place.http)
+
+
+async def _key(person: Person, *scopes: Scope) -> dict[str, str]:
+    async with session_scope() as session:
+        data = ApiKeyCreate(name="Script", scopes=frozenset(scopes))
+        made = await api_keys.issue(session, person.user_id, data, by=None)
+    return {"Authorization": f"Bearer {made.key}"}
+
+
+async def _require_password_change(person: Person) -> None:
+    async with session_scope() as session:
+        await accounts.require_password_change(session, person.user_id, by=None)
+
+
 async def _is_refused(person: Person, query: str = "", **options: Any) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with person.socket(query, **options):
@@ -385,6 +428,29 @@ async def test_a_user_who_is_disabled_is_cut_off(place: Place, alice: Person, bo
         assert place.hub is not None
         await place.hub.check()
 
+        assert await his.code_of_end() == 4401
+        await hers.hears_nothing()
+
+
+async def test_a_user_who_must_choose_a_new_password_is_cut_off(place: Place, alice: Person, bob: Person) -> None:
+    key = await _key(bob, Scope.LIVE_LISTEN)
+    async with alice.socket() as hers, bob.socket() as his, bob.socket(additional_headers=key) as machine:
+        await _require_password_change(bob)
+        assert place.hub is not None
+        await place.hub.check()
+
+        assert await his.code_of_end() == 4401
+        assert await machine.code_of_end() == 4401
+        await hers.hears_nothing()
+
+
+@pytest.mark.parametrize("act", [accounts.disable, accounts.force_logout], ids=lambda act: act.__name__)
+async def test_whom_staff_puts_out_is_cut_off_without_waiting(act: Any, alice: Person, bob: Person) -> None:
+    async with alice.socket() as hers, bob.socket() as his:
+        async with session_scope() as session:
+            await act(session, bob.user_id, by=None)
+
+        await his.hears("session.revoked")
         assert await his.code_of_end() == 4401
         await hers.hears_nothing()
 
