@@ -190,6 +190,12 @@ def at_home(page: "Page", name: str = "Ann Example", locale: str = "en-GB") -> "
     return page
 
 
+def sign_out(page: "Page") -> None:
+    page.goto("/settings")
+    page.get_by_role("button", name="Sign out here").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
 def new_email() -> str:
     return f"{uuid4().hex[:12]}@example.com"
 

@@ -54,9 +54,9 @@ def seed_demo(environment: dict[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def serving(environment: dict[str, str], log: Path) -> Iterator[str]:
+def serving(environment: dict[str, str], log: Path, *, port: int | None = None) -> Iterator[str]:
     """The address of a server that runs meanwhile."""
-    port = free_port()
+    port = port or free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "oppman.py", "runserver", str(port)],
