@@ -39,7 +39,7 @@ def mount_admin(app: FastAPI, settings: Settings) -> Panel:
         session_maker=async_sessionmaker(**get_database().writing_sessions.kw),
         base_url="/admin",
         title="Larder staff",
-        authentication_backend=StaffOnly(settings),
+        authentication_backend=StaffOnly(),
         authorization_backend=ByRole(),
     )
     for view in VIEWS:

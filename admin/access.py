@@ -14,7 +14,6 @@ from services import menus, sessions, staff
 from services.core.errors import PermissionDenied
 from services.core.i18n import _
 from services.staff import Staff
-from settings import Settings
 
 LOGIN = "/login?next=/admin"
 
@@ -27,24 +26,9 @@ def permission(identity: str, action: str) -> str:
 class StaffOnly(AuthenticationBackend):
     """The app's own sign-in: there is no second one for the panel."""
 
-    def __init__(self, settings: Settings) -> None:
-        # SQLAdmin's session only carries its flash messages.
-        super().__init__(
-            settings.secret_key.get_secret_value(),
-            session_cookie="larder_admin",
-            path="/admin",
-            same_site="strict",
-            https_only=settings.is_production,
-        )
-
-    async def logout(self, request: Request) -> Response:
-        signed_in = await _signed_in(request)
-        if signed_in:
-            async with session_scope() as session:
-                await sessions.sign_out(session, signed_in.account)
-        response = RedirectResponse("/login", 303)
-        auth.session_cookie.remove(response, secure=auth.is_secure(request))
-        return response
+    def __init__(self) -> None:
+        # Not theirs, which would bring a session cookie of its own.
+        self.middlewares = []
 
     async def authenticate(self, request: Request) -> Response | bool:
         signed_in = await _signed_in(request)

@@ -13,18 +13,17 @@ from sqladmin.templating import Jinja2Templates
 from starlette import status
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from admin.access import staff_of
 from admin.views import View
 from db import session_scope
 from routes import rendering
-from routes.errors import app_error, http_exception
 from routes.forms import Form, bind_edit
 from routes.rendering import Toast
 from services import catalogue, system
 from services.core import i18n, tables
-from services.core.errors import AppError, Conflict, InvalidInput
+from services.core.errors import Conflict, InvalidInput
 from services.core.i18n import _
 
 MAX_CHOSEN = 1000
@@ -61,7 +60,10 @@ class Panel(Admin):
             Route("/{identity}/action/{slug}", self.act, name="act", methods=["POST"]),
             Route("/{identity}/import", self.import_file, name="import", methods=["GET", "POST"]),
         ]
-        self.admin.exception_handlers = {AppError: app_error, HTTPException: http_exception}
+        # Without an application around them, which would answer for what goes wrong before ours can.
+        mount = app.router.routes[-1]
+        assert isinstance(mount, Mount)
+        mount.app = self.admin.router
 
     def init_templating_engine(self) -> Templates:
         templates = Templates(self.templates_dir)
@@ -81,8 +83,18 @@ class Panel(Admin):
         staff = staff_of(request)
         async with session_scope(read_only=True) as session:
             found = await system.attention(session, staff)
-        tables = [view for view in self.views if view.is_accessible(request)]
+        tables = [view for view in self.views if isinstance(view, View) and view.allows(request, "list")]
         return await self._page(request, "panel/index.html", found=found, tables=tables)
+
+    async def _list(self, request: Request) -> bool:
+        self._view(request).require(request, "list")
+        return True
+
+    async def _export(self, request: Request) -> None:
+        view = self._view(request)
+        view.require(request, "export")
+        if request.path_params["export_type"] not in view.export_types:
+            raise HTTPException(status.HTTP_404_NOT_FOUND)
 
     @login_required
     async def details(self, request: Request) -> Response:

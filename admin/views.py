@@ -116,29 +116,23 @@ class View(ModelView):
 
     def allows(self, request: Request, action: str) -> bool:
         """Whether the view has this action at all, and some role of theirs grants it."""
-        switches = {"create": self.can_create, "edit": self.can_edit, "delete": self.can_delete}
-        return switches.get(action, True) and self.has_permission(request, action)
+        is_on = getattr(self, f"can_{action}", True)
+        return bool(is_on) and self.has_permission(request, action)
 
     def require(self, request: Request, action: str) -> None:
         if not self.allows(request, action):
             raise PermissionDenied(_("Your staff roles do not allow that."))
 
-    def is_visible(self, request: Request) -> bool:
-        return self.is_accessible(request)
-
-    def is_accessible(self, request: Request) -> bool:
-        return self.has_permission(request, Action.LIST)
-
     def reach(self, request: Request, action: str) -> Reach:
         return staff_of(request).reach(permission(self.identity, action))
 
-    def _reached(self, request: Request, *actions: str) -> sa.ColumnElement[bool]:
-        """The rows that all these actions may be done to, as a condition."""
-        return sa.and_(sa.true(), *(self.reach(request, action).rows(self.model) for action in actions))
+    def _reached(self, request: Request, action: str) -> sa.ColumnElement[bool]:
+        """The rows that this may be done to, as a condition."""
+        return self.reach(request, action).rows(self.model)
 
     async def reaches(self, request: Request, action: str, row: Any) -> bool:
-        """Whether it may be done to this row, which they see."""
-        if self.reach(request, action) == self.reach(request, Action.LIST):
+        """Whether it may be done to this row, whose details they see."""
+        if self.reach(request, action) == self.reach(request, Action.DETAILS):
             return True
         async with session_scope(read_only=True) as session:
             found = await session.scalar(sa.select(sa.exists().where(*self._key(row), self._reached(request, action))))
@@ -173,13 +167,10 @@ class View(ModelView):
     def list_query(self, request: Request) -> sa.Select[Any]:
         return super().list_query(request).where(self._reached(request, Action.LIST))
 
-    def form_details_query(self, request: Request) -> sa.Select[Any]:
-        return super().form_details_query(request).where(self._reached(request, Action.LIST, Action.DETAILS))
-
     async def get_model_objects(self, request: Request, limit: int | None = 0) -> list[Any]:
-        statement = self.list_query(request).where(self._reached(request, Action.EXPORT)).limit(limit or None)
-        for relation in self._list_relations:
-            statement = statement.options(selectinload(relation))
+        statement = super().list_query(request).where(self._reached(request, Action.EXPORT)).limit(limit or None)
+        for name in set(self._export_prop_names) & set(self._relation_names):
+            statement = statement.options(selectinload(getattr(self.model, name)))
         rows: list[Any] = await self._run_query(statement)
         return rows
 
@@ -187,7 +178,7 @@ class View(ModelView):
         """The row in the address. Raises `PermissionDenied` and, for what is beyond reach, `NotFound`."""
         self.require(request, action)
         key = request.path_params["pk"]
-        statement = self._stmt_by_identifier(key).where(self._reached(request, Action.LIST, action))
+        statement = self._stmt_by_identifier(key).where(self._reached(request, action))
         for relation in self._details_relations:
             statement = statement.options(selectinload(relation))
         row = await self._get_object_by_pk(statement)
@@ -201,7 +192,7 @@ class View(ModelView):
         """The rows with these keys, all of them. Raises `NotFound` when one is not there, or beyond reach."""
         rows = []
         for key in dict.fromkeys(keys):
-            statement = self._stmt_by_identifier(key).where(self._reached(request, Action.LIST, action))
+            statement = self._stmt_by_identifier(key).where(self._reached(request, action))
             row = (await session.scalars(statement.with_for_update() if lock else statement)).one_or_none()
             if row is None:
                 raise NotFound(_("Some of these are not there any more. Please look again."))

@@ -84,9 +84,9 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def add_exception_handlers(app: FastAPI) -> None:
-    app.add_exception_handler(AppError, app_error)
+    app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, http_exception)
+    app.add_exception_handler(HTTPException, _http_exception)
     for overtaken in (IntegrityError, NoResultFound, StaleDataError):
         app.add_exception_handler(overtaken, _overtaken)
 
@@ -157,7 +157,7 @@ _HELPFUL: Mapping[type[AppError], str] = {
 }
 
 
-async def app_error(request: Request, error: Exception) -> Response:
+async def _app_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)
     page = next((page for kind, page in _HELPFUL.items() if isinstance(error, kind)), None)
     return problem(request, error) if page is None or is_api(request) else _send_to(request, page)
@@ -187,7 +187,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     return answer(request, 422, fields[0][1], code="invalid_input", errors=fields)
 
 
-async def http_exception(request: Request, error: Exception) -> Response:
+async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     details = {
         400: _("This request cannot be read."),
@@ -212,7 +212,7 @@ async def refuse_cross_origin(request: Request) -> Response:
 
 
 async def refuse_too_large(request: Request) -> Response:
-    return await http_exception(request, HTTPException(413))
+    return await _http_exception(request, HTTPException(413))
 
 
 async def refuse(request: Request, error: AppError) -> Response:
