@@ -83,9 +83,9 @@ async def make_role(
     session.add(role)
     await session.flush()
     kinds = {GrantKind.PERMISSION: permissions, GrantKind.MENU: menus, GrantKind.BUTTON: buttons}
-    session.add_all(
-        StaffGrant(role_id=role.id, kind=kind, name=name) for kind, names in kinds.items() for name in names
-    )
+    grants = [{"role_id": role.id, "kind": kind, "name": name} for kind, names in kinds.items() for name in names]
+    if grants:
+        await session.execute(sa.insert(StaffGrant), grants)
     if holder:
         session.add(StaffAssignment(user_id=holder.user_id, role_id=role.id))
         session.add_all(StaffHousehold(user_id=holder.user_id, household_id=each) for each in households)

@@ -17,9 +17,25 @@ import settings as settings_module
 from commands.migrations import alembic_config
 from db import get_database, session_scope, use_database
 from main import create_app
-from models import Category, Delivery, Event, EventKind, LinkPurpose, LiveKind, Notification, Outbox, User
-from services import accounts, one_time_links, seeding, sessions, sweep
+from models import (
+    Category,
+    Delivery,
+    Event,
+    EventKind,
+    GrantKind,
+    LinkPurpose,
+    LiveKind,
+    Notification,
+    Outbox,
+    Problem,
+    ProblemState,
+    StaffAssignment,
+    User,
+)
+from services import accounts, initial, one_time_links, seeding, sessions, staff_roles, sweep
+from services.core import states
 from services.core.errors import Conflict
+from services.schemas.staff_roles import StaffRoleCreate
 from tests.conftest import TODAY
 from tests.factories import assert_ledger_holds
 from tests.servers import ENGINES, empty_database, settings_for
@@ -263,3 +279,69 @@ async def test_of_many_who_register_one_address_at_once_one_has_it(client: Async
     answers = await asyncio.gather(*(client.post("http://localhost/api/v1/auth/register", json=new) for _ in range(6)))
 
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
+
+
+# Roles
+
+
+async def test_processes_that_begin_an_instance_at_once_take_turns(app: FastAPI) -> None:
+    async def begin() -> int:
+        async with session_scope() as session:
+            return len(await initial.apply(session, app.state.registry))
+
+    counts = sorted(await asyncio.gather(*(begin() for _ in range(5))))
+
+    assert counts[:4] == [0, 0, 0, 0]
+    assert counts[4] > 0
+
+
+async def test_of_many_who_change_a_role_at_once_nobody_undoes_another(app: FastAPI) -> None:
+    known = [f"moon:{number}" for number in range(20)]
+    async with session_scope() as session:
+        role = await staff_roles.create(session, None, StaffRoleCreate(code="moon", name="Moon"))
+
+    async def grant(name: str) -> None:
+        async with session_scope() as session:
+            await staff_roles.change_grants(session, None, role.id, GrantKind.PERMISSION, add=[name], known=known)
+
+    await asyncio.gather(*(grant(name) for name in known))
+
+    async with session_scope() as session:
+        granted = await staff_roles.grants_of(session, role.id)
+        await staff_roles.remove(session, None, role.id)
+    assert granted[GrantKind.PERMISSION] == set(known)
+
+
+async def test_a_role_that_many_give_at_once_is_given_once(app: FastAPI) -> None:
+    user_id = await make_user("Tess")
+    async with session_scope() as session:
+        role = await staff_roles.create(session, None, StaffRoleCreate(code="moon", name="Moon"))
+
+    async def assign() -> None:
+        async with session_scope() as session:
+            await staff_roles.assign(session, None, user_id, role.id)
+
+    await asyncio.gather(*(assign() for _ in range(10)))
+
+    async with session_scope() as session:
+        held = (await session.scalars(select(StaffAssignment).where(StaffAssignment.user_id == user_id))).all()
+        await staff_roles.remove(session, None, role.id)
+    assert len(held) == 1
+
+
+async def test_of_many_who_move_a_row_to_another_state_one_does(app: FastAPI) -> None:
+    """soy 3.12: there every one of them did."""
+    async with session_scope() as session:
+        problem = Problem(fingerprint=uuid4().hex, kind="ValueError")
+        session.add(problem)
+    allowed = {ProblemState.OPEN: {ProblemState.RESOLVED}}
+
+    async def resolve() -> bool:
+        try:
+            async with session_scope() as session:
+                await states.move(session, Problem, problem.id, "state", ProblemState.RESOLVED, allowed=allowed)
+        except Conflict:
+            return False
+        return True
+
+    assert sum(await asyncio.gather(*(resolve() for _ in range(20)))) == 1
