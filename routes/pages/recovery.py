@@ -14,6 +14,7 @@ from services.core.errors import Conflict, LimitExceeded
 from services.core.i18n import _
 from services.permissions import Account
 from services.schemas.accounts import EmailChange, EmailOnly, NewPassword
+from settings import get_settings
 
 router = APIRouter(include_in_schema=False)
 
@@ -128,5 +129,6 @@ async def _email_page(
     status_code: int = 200,
 ) -> Response:
     user = await accounts.get_user(session, account)
-    context = {"form": form, "user": user, "wanted": wanted}
+    is_waiting = get_settings().require_verified and not user.is_verified
+    context = {"form": form, "user": user, "wanted": wanted, "is_waiting": is_waiting}
     return render(request, "account/email.html", context, status_code=status_code)

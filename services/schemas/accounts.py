@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from models import Theme
@@ -28,6 +28,15 @@ class Scope(StrEnum):
     NOTIFICATIONS_READ = "notifications:read"
     NOTIFICATIONS_WRITE = "notifications:write"
     LIVE_LISTEN = "live:listen"
+
+
+def _some(scopes: frozenset[Scope]) -> frozenset[Scope]:
+    if not scopes:
+        raise PydanticCustomError("no_scope", "Choose at least one thing it is for.")
+    return scopes
+
+
+Scopes = Annotated[frozenset[Scope], AfterValidator(_some)]
 
 
 class Register(Schema):
@@ -126,7 +135,7 @@ class Confirm(Schema):
 
 class ApiKeyCreate(Schema):
     name: Name
-    scopes: frozenset[Scope] = Field(min_length=1, description="What it is for.")
+    scopes: Scopes = Field(description="What it is for.")
     expires_at: datetime | None = Field(default=None, description="In the future; null: never.")
 
     @field_validator("expires_at")
@@ -144,7 +153,7 @@ class ApiKeyForm(Schema):
 
     name: Name
     days: int = Field(ge=0, le=3650)
-    scopes: frozenset[Scope] = Field(min_length=1)
+    scopes: Scopes
 
     @model_validator(mode="before")
     @classmethod

@@ -49,6 +49,7 @@ MESSAGES: Mapping[str, str] = {
     "time_zone": mark("This is not a time zone, such as Europe/Paris."),
     "currency": mark("This is not a currency, such as EUR."),
     "locale": mark("This is not a language, such as en-GB."),
+    "no_scope": mark("Choose at least one thing it is for."),
     "key_lifetime": mark("Choose a moment within the next ten years."),
     "email": mark("This is not an e-mail address."),
 }
