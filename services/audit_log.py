@@ -202,8 +202,14 @@ def _named(person_id: UUID | None, name: str) -> AuditPerson | None:
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[AuditChange]:
-    names = dict.fromkeys([*before, *after])
-    return [AuditChange(field=name, before=before.get(name), after=after.get(name)) for name in names]
+    """What was nothing and is nothing is no change, though both were said."""
+    both = {name: (before.get(name), after.get(name)) for name in [*before, *after]}
+    nothing = (None, "", [], {})
+    return [
+        AuditChange(field=name, before=was, after=is_now)
+        for name, (was, is_now) in both.items()
+        if was not in nothing or is_now not in nothing
+    ]
 
 
 def _written(entries: Sequence[AuditEntry], form: Format) -> str:

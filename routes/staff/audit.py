@@ -21,6 +21,8 @@ from services.schemas.audit import AuditFilters
 router = APIRouter(include_in_schema=False)
 
 ROWS = 50
+# What one seldom searches by.
+SELDOM = {"for", "household", "address", "request"}
 MEDIA_TYPES = {Format.CSV: "text/csv; charset=utf-8", Format.JSONL: "application/jsonl"}
 
 
@@ -57,6 +59,8 @@ async def list_entries(
         "zone": staff.time_zone,
         "form": Form(values=dict(request.query_params)),
         "fields": _fields(),
+        "seldom": SELDOM,
+        "uses_seldom": bool(SELDOM & query.keys()),
         "is_filtered": bool(query),
         "more": f"/admin/audit?{urlencode({**query, 'after': page.next})}",
         "exports": f"/admin/audit/export?{urlencode(query)}",

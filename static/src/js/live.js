@@ -10,6 +10,8 @@ let socket = null;
 let failures = 0;
 let silence = null;
 let refresh = null;
+// Staff who acts for somebody ends that session themselves, and is on the way to their own.
+let goingBack = false;
 
 function connect() {
   if (socket) return;
@@ -52,7 +54,7 @@ function receive(frame) {
       tell("notifications:changed");
       break;
     case "session.revoked":
-      location.assign("/login");
+      if (!goingBack) location.assign("/login");
       break;
     case "error":
       // Away for longer than is remembered: look at everything anew.
@@ -88,6 +90,9 @@ function tell(name, detail = {}) {
 
 if (me) {
   connect();
+  document.addEventListener("submit", ({ target }) => {
+    goingBack ||= target.getAttribute("action") === "/acting/end";
+  });
   // A page that comes back from the browser's own memory has a dead socket.
   window.addEventListener("pageshow", (event) => event.persisted && connect());
 }
