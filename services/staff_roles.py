@@ -33,6 +33,7 @@ from services.schemas.staff_roles import RoleRow, StaffRoleCreate, StaffRoleUpda
 from services.staff import Staff
 
 ASSIGN = "roles:assign"
+ASSIGN_HOUSEHOLD = "roles:assign_household"
 
 Grants = Mapping[GrantKind, frozenset[str]]
 
@@ -202,10 +203,11 @@ async def change_grants(
 async def assign(session: AsyncSession, by: Staff | None, user_id: UUID, role_id: UUID) -> None:
     """Give somebody a role; again changes nothing."""
     role = await get_role(session, role_id, lock=True)
-    user = await _get_user(session, by, user_id)
-    await _require_holding_all(session, by, role)
+    user = await _get_user(session, by, user_id, ASSIGN)
+    granted = await _require_holding_all(session, by, role)
     if role.data_scope is DataScope.HOUSEHOLDS:
-        await _require_reaching_theirs(session, by, user_id)
+        theirs = sa.select(col(StaffHousehold.household_id)).where(col(StaffHousehold.user_id) == user_id)
+        await _require_reaching(session, by, granted[GrantKind.PERMISSION], col(Household.id).in_(theirs))
     made = await session.execute(
         insert_new(session, StaffAssignment)
         .values(user_id=user_id, role_id=role_id)
@@ -217,7 +219,7 @@ async def assign(session: AsyncSession, by: Staff | None, user_id: UUID, role_id
 
 async def withdraw(session: AsyncSession, by: Staff | None, user_id: UUID, role_id: UUID) -> None:
     role = await get_role(session, role_id, lock=True)
-    user = await _get_user(session, by, user_id)
+    user = await _get_user(session, by, user_id, ASSIGN)
     await _require_holding_all(session, by, role)
     ended = await session.execute(
         delete(StaffAssignment)
@@ -264,26 +266,34 @@ async def find_households(session: AsyncSession, by: Staff, user_id: UUID, query
     theirs = sa.exists().where(
         col(StaffHousehold.user_id) == user_id, col(StaffHousehold.household_id) == col(Household.id)
     )
-    statement = select(Household).where(by.reach(ASSIGN).rows(Household), ~theirs)
+    statement = select(Household).where(by.reach(ASSIGN_HOUSEHOLD).rows(Household), ~theirs)
     named = statement.where(col(Household.name).ilike(like(query), escape="\\"))
     return (await session.scalars(named.order_by(col(Household.name)).limit(20))).all()
 
 
 async def assign_household(session: AsyncSession, by: Staff | None, user_id: UUID, household_id: UUID) -> None:
-    """Let the scope `households` of somebody's roles reach one more, which `by` must reach too."""
-    user = await _get_user(session, by, user_id)
+    """Let the scope `households` of somebody's roles reach one more, which `by` must reach with all they grant."""
+    user = await _get_user(session, by, user_id, ASSIGN_HOUSEHOLD)
     household = await _get_household(session, by, household_id)
+    gained = await session.scalars(
+        sa.select(col(StaffGrant.name))
+        .join(StaffRole, col(StaffRole.id) == col(StaffGrant.role_id))
+        .join(StaffAssignment, col(StaffAssignment.role_id) == col(StaffRole.id))
+        .where(col(StaffAssignment.user_id) == user_id, col(StaffRole.data_scope) == DataScope.HOUSEHOLDS)
+        .where(col(StaffGrant.kind) == GrantKind.PERMISSION)
+    )
+    await _require_reaching(session, by, gained.all(), col(Household.id) == household_id)
     made = await session.execute(
         insert_new(session, StaffHousehold)
         .values(user_id=user_id, household_id=household_id)
         .returning(col(StaffHousehold.household_id))
     )
     if made.first():
-        audit.record(session, "roles:assign_household", by=by, subject=user, after={"household": household.name})
+        audit.record(session, ASSIGN_HOUSEHOLD, by=by, subject=user, after={"household": household.name})
 
 
 async def withdraw_household(session: AsyncSession, by: Staff | None, user_id: UUID, household_id: UUID) -> None:
-    user = await _get_user(session, by, user_id)
+    user = await _get_user(session, by, user_id, ASSIGN_HOUSEHOLD)
     household = await _get_household(session, by, household_id)
     ended = await session.execute(
         delete(StaffHousehold)
@@ -294,11 +304,11 @@ async def withdraw_household(session: AsyncSession, by: Staff | None, user_id: U
         audit.record(session, "roles:withdraw_household", by=by, subject=user, before={"household": household.name})
 
 
-async def _get_user(session: AsyncSession, by: Staff | None, user_id: UUID) -> User:
+async def _get_user(session: AsyncSession, by: Staff | None, user_id: UUID, permission: str) -> User:
     """Somebody whose roles `by` may change. Raises `NotFound` and `PermissionDenied`."""
     statement = select(User).where(User.id == user_id).with_for_update()
     if by is not None:
-        statement = statement.where(by.reach(ASSIGN).rows(User))
+        statement = statement.where(by.reach(permission).rows(User))
     user: User | None = (await session.scalars(statement.execution_options(populate_existing=True))).one_or_none()
     if user is None:
         raise NotFound(_("There is no such user."))
@@ -309,27 +319,23 @@ async def _get_user(session: AsyncSession, by: Staff | None, user_id: UUID) -> U
 async def _get_household(session: AsyncSession, by: Staff | None, household_id: UUID) -> Household:
     statement = select(Household).where(Household.id == household_id)
     if by is not None:
-        statement = statement.where(by.reach(ASSIGN).rows(Household))
+        statement = statement.where(by.reach(ASSIGN_HOUSEHOLD).rows(Household))
     household: Household | None = (await session.scalars(statement)).one_or_none()
     if household is None:
         raise NotFound(_("There is no such household."))
     return household
 
 
-async def _require_reaching_theirs(session: AsyncSession, by: Staff | None, user_id: UUID) -> None:
-    """A role that reaches somebody's assigned households is given by those who reach these themselves."""
-    if by is None or by.reach(ASSIGN).is_all:
+async def _require_reaching(
+    session: AsyncSession, by: Staff | None, permissions: Iterable[str], households: sa.ColumnElement[bool]
+) -> None:
+    """Whoever lets somebody reach these households with these permissions must do so too."""
+    if by is None or by.is_superuser:
         return
-    reached = sa.select(col(Household.id)).where(by.reach(ASSIGN).rows(Household))
-    beyond = sa.exists().where(col(StaffHousehold.user_id) == user_id, col(StaffHousehold.household_id).not_in(reached))
-    if await session.scalar(sa.select(beyond)):
-        raise PermissionDenied(_("This would reach households that you do not reach."), code="escalation")
-
-
-async def require_holding_theirs(session: AsyncSession, by: Staff, user_id: UUID) -> None:
-    """That somebody of the staff may do nothing that `by` may not. Raises `PermissionDenied`."""
-    for role in await roles_of(session, user_id):
-        await _require_holding_all(session, by, role)
+    for mine in {by.reach(name) for name in permissions}:
+        beyond = sa.exists().where(households, sa.not_(mine.rows(Household)))
+        if await session.scalar(sa.select(beyond)):
+            raise PermissionDenied(_("This would reach households that you do not reach."), code="escalation")
 
 
 async def _require_holding_all(session: AsyncSession, by: Staff | None, role: StaffRole) -> Grants:

@@ -143,7 +143,7 @@ async def test_households_are_assigned_by_those_who_reach_them(
     """And a role that reaches somebody's households is given by those who reach these."""
     role = await make_role(
         session,
-        permissions=["roles:assign"],
+        permissions=["roles:assign", "roles:assign_household"],
         holder=tess,
         data_scope=DataScope.HOUSEHOLDS,
         households=[HOUSEHOLD],
@@ -160,6 +160,25 @@ async def test_households_are_assigned_by_those_who_reach_them(
     with pytest.raises(PermissionDenied) as refused:
         await staff_roles.assign(session, by, alice.user_id, role.id)
     assert refused.value.code == "escalation"
+
+
+async def test_nobody_widens_what_they_reach_by_assigning_households(session: AsyncSession, tess: Actor) -> None:
+    await make_role(session, permissions=["roles:assign", "roles:assign_household"], holder=tess)
+    await make_role(
+        session,
+        permissions=["panel.household:delete"],
+        holder=tess,
+        data_scope=DataScope.HOUSEHOLDS,
+        households=[HOUSEHOLD],
+    )
+    by = await load_staff(session, tess)
+
+    await staff_roles.assign_household(session, by, tess.user_id, HOUSEHOLD)
+    with pytest.raises(PermissionDenied) as refused:
+        await staff_roles.assign_household(session, by, tess.user_id, NEXT_DOOR)
+
+    assert refused.value.code == "escalation"
+    assert [home.id for home in await staff_roles.households_of(session, tess.user_id)] == [HOUSEHOLD]
 
 
 async def test_staff_manages_only_those_they_reach_and_no_superuser(
