@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models import GuardCount, UserSession
+from models import ChallengeKind, GuardCount, UserSession
 from routes.middleware.guard import LIMITS, LOOKING
 from routes.table import list_routes
-from services import pruning
+from services import challenges, pruning
 from services.core import clock
 from services.guard import Doorkeeper, Limit, keys, limits
 from services.permissions import Actor
@@ -347,3 +347,39 @@ def test_a_flood_of_addresses_does_not_fill_the_memory(config: Settings, monkeyp
 def test_the_shortest_wait_is_a_second() -> None:
     assert limits.wait(Limit("test", 60), 1, 0, 0.5) >= 1
     assert math.isfinite(limits.wait(Limit("test", 60), 1, 1, 1))
+
+
+async def test_mails_that_are_asked_for_are_limited_for_any_address(client_from: From) -> None:
+    for email in ("alice@example.com", "nobody@example.com"):
+        found = [
+            (await client_from("127.0.0.1").post("/api/v1/auth/forgot", json={"email": email})).status_code
+            for _ in range(6)
+        ]
+        assert found == [202] * 5 + [429], email
+        page = await client_from("127.0.0.1", browser=True).post("/forgot", data={"email": email})
+        assert page.status_code == 429
+
+
+async def test_codes_are_limited_whichever_sign_in_they_are_for(
+    client_from: From, session: AsyncSession, alice: Actor
+) -> None:
+    client = client_from("127.0.0.1")
+    found = []
+    for number in range(12):
+        if number % 4 == 0:  # each sign-in takes five codes; whoever knows the password begins another one
+            token = await challenges.ask(
+                session, ChallengeKind.SECOND_FACTOR, user_id=alice.user_id, version=1, way="password", next="/"
+            )
+            await session.commit()
+        answer = await client.post("/api/v1/auth/login/code", json={"challenge": token, "code": "000000"})
+        found.append(answer.status_code)
+
+    assert found == [401] * 10 + [429] * 2
+
+
+async def test_whoever_has_only_the_session_cannot_guess_the_password(client_from: From, alice: Actor) -> None:
+    client = client_from("127.0.0.1", alice)
+    body = {"password": WRONG}
+    found = [(await client.post("/api/v1/users/me/confirm", json=body)).status_code for _ in range(21)]
+
+    assert found == [422] * 20 + [429]
