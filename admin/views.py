@@ -222,6 +222,10 @@ class View(ModelView):
     def is_moment(value: object) -> bool:
         return isinstance(value, datetime)
 
+    def title(self, row: Any) -> str:
+        """What a row is called, of this table or of another."""
+        return audit.name_of(row) or f"{type(row).__name__} {get_object_identifier(row)}"
+
     def link(self, request: Request, row: Any) -> str:
         """Where another row is shown, if it is shown to them; else nothing."""
         for view in self._admin_ref.views:
@@ -254,7 +258,7 @@ class View(ModelView):
 
     async def _choices(self, session: AsyncSession, request: Request, target: type[SQLModel], row: Any) -> Options:
         rows = await session.scalars(sa.select(target).where(self._choosable(request, target, row)).limit(1000))
-        return sorted(((str(found.id), str(found)) for found in rows), key=lambda option: option[1].casefold())  # type: ignore[attr-defined]
+        return sorted(((str(found.id), audit.name_of(found)) for found in rows), key=lambda option: option[1].casefold())  # type: ignore[attr-defined]
 
     def _choosable(self, request: Request, target: type[SQLModel], row: Any) -> sa.ColumnElement[bool]:
         """What a row may refer to: what is everybody's or of its own household; else what they reach themselves."""

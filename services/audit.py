@@ -42,7 +42,7 @@ def record(
         subject_id = subject_id or "/".join(
             str(key) for key in object_mapper(subject).primary_key_from_instance(subject)
         )
-        subject_name = subject_name or _name_of(subject)
+        subject_name = subject_name or name_of(subject)
         household_id = household_id or getattr(subject, "household_id", None)
     before, after = _changes(before or {}, after or {})
     actor_id, actor_name, on_behalf_of = _who(by)
@@ -71,14 +71,14 @@ def id_of(who: Account | User) -> UUID:
     return who.id if isinstance(who, User) else who.user_id
 
 
+def name_of(row: object) -> str:
+    """What it calls itself. SQLModel's own words would be all its columns, secrets too."""
+    return "" if type(row).__str__ in {SQLModel.__str__, object.__str__} else str(row)
+
+
 def snapshot(row: SQLModel, names: Iterable[str] | None = None) -> dict[str, Any]:
     """A row's columns as they are now: for `before` and `after`."""
     return {name: getattr(row, name) for name in names or object_mapper(row).column_attrs.keys()}
-
-
-def _name_of(subject: SQLModel) -> str:
-    """What it calls itself. SQLModel's own words would be all its columns, secrets too."""
-    return "" if type(subject).__str__ is SQLModel.__str__ else str(subject)
 
 
 def _who(by: Account | User | None) -> tuple[UUID | None, str, tuple[UUID | None, str]]:

@@ -8,8 +8,8 @@ from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import CatalogueItem, Category, Household, Product, Unit, User
-from tests.admin.conftest import Rows
-from tests.admin.test_views import CATEGORY, EDITABLE, ITEM, TABLES, UNIT, error_of, fill_in, fresh
+from tests.admin.conftest import Rows, act, delete, errors_of, fill_in, form_of
+from tests.admin.test_views import CATEGORY, EDITABLE, ITEM, TABLES, UNIT, fresh
 from tests.pages import html
 
 NASTY = (
@@ -43,20 +43,20 @@ NO_IDS = ("x", "a%00b", "%27", "a;b", "9" * 3000, "%F0%9F%98%80", str(uuid4()))
 
 
 async def fields_of(panel: AsyncClient, address: str) -> list[str]:
-    form = html.read((await panel.get(address)).text).one("form")
+    form = form_of(await panel.get(address))
     return [field.attrs["name"] for field in form.all("input", "select", "textarea") if "name" in field.attrs]
 
 
 @pytest.mark.parametrize("table", EDITABLE)
 async def test_nothing_typed_into_a_form_is_a_failure(table: str, panel: AsyncClient, rows: Rows) -> None:
     address = f"/admin/{table}/edit/{rows[table]}"
-    form = html.read((await panel.get(address)).text).one("form").values
+    form = form_of(await panel.get(address)).values
 
     for n, field in enumerate(await fields_of(panel, address)):
         # Each field in turn takes a part of them: all in all take minutes.
         for value in NASTY[n % PARTS :: PARTS]:
-            answer = await panel.post(address, data={**form, field: value, "save": "Save and continue editing"})
-            assert answer.status_code in {302, 400}, (field, value)
+            answer = await panel.post(address, data={**form, field: value, "save": "Save"})
+            assert answer.status_code in {303, 400, 422}, (field, value)
             assert value[:1] != "<" or value not in answer.text, field
     assert (await panel.get(address)).status_code == 200
     assert (await panel.get(f"/admin/{table}/list")).status_code == 200
@@ -73,7 +73,7 @@ async def test_a_form_without_fields_or_with_files_is_no_failure(table: str, pan
     )
     broken = await panel.post(address, content=b"--x", headers={"Content-Type": "multipart/form-data; boundary=x"})
 
-    assert {answer.status_code for answer in (empty, files, garbage, broken)} <= {302, 400}
+    assert {answer.status_code for answer in (empty, files, garbage, broken)} <= {303, 400, 422}
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -83,18 +83,15 @@ async def test_ids_that_lead_nowhere_are_not_found(table: str, panel: AsyncClien
         for method in ("GET", "POST"):
             answer = await panel.request(method, f"/admin/{table}/edit/{no_id}")
             assert answer.status_code in {403, 404}, no_id
-        deleted = await panel.delete(f"/admin/{table}/delete?pks={no_id}")
-        assert deleted.status_code in {403, 404} or "error=" in deleted.text, no_id
+        for answer in (await delete(panel, table, no_id), await act(panel, table, "revoke", no_id)):
+            assert answer.status_code in {403, 404}, no_id
 
 
 @pytest.mark.parametrize("table", [*TABLES, "nothing", "../user", "%00"])
 async def test_addresses_that_lead_nowhere_are_not_found(table: str, panel: AsyncClient) -> None:
     for path in ("nowhere", "export/exe", f"{uuid4()}/name/download/", f"{uuid4()}/hashed_password/preview/"):
         assert (await panel.get(f"/admin/{table}/{path}")).status_code == 404, path
-    assert (await panel.get(f"/admin/{table}/action/nothing")).status_code == 404
-    for query in ("", "?name=household&term=x", "?name=%00&term=%00"):
-        assert (await panel.get(f"/admin/{table}/ajax/lookup{query}")).status_code in {400, 403, 404}
-    assert (await panel.delete(f"/admin/{table}/delete")).status_code in {400, 404}
+    assert (await panel.post(f"/admin/{table}/action/nothing")).status_code == 404
     assert (await panel.post(f"/admin/{table}/list")).status_code in {404, 405}
 
 
@@ -117,60 +114,69 @@ async def test_lists_take_any_question(table: str, panel: AsyncClient, rows: Row
 async def test_a_search_takes_signs_as_they_are(panel: AsyncClient) -> None:
     for term in ("%", "_", "\\"):
         page = html.read((await panel.get("/admin/user/list", params={"search": term})).text)
-        assert len(page.all("tr")) == 1, term
+        assert page.all("tr") == [], term
 
 
 @pytest.mark.parametrize(
-    ("table", "values", "told"),
+    ("table", "values", "field", "told"),
     [
-        ("category", {**CATEGORY, "name": "  "}, "Name"),
-        ("category", {**CATEGORY, "name": "x" * 101}, "Field cannot be longer than 100 characters."),
-        ("category", {**CATEGORY, "name": "a\x07b"}, "Name: Control characters are not allowed."),
-        ("category", {**CATEGORY, "fridge_days": "-1"}, "Fridge days: Enter at least 0."),
-        ("category", {**CATEGORY, "fridge_days": "36501"}, "Fridge days: Enter at most 36500."),
-        ("category", {**CATEGORY, "keywords": "x" * 401}, "Keywords: At most 400 characters, please."),
-        ("unit", {**UNIT, "factor": "0"}, "Factor: Enter more than 0."),
-        ("unit", {**UNIT, "factor": "-2"}, "Factor: Enter more than 0."),
-        ("unit", {**UNIT, "factor": "1e-13"}, "Factor: At most 12 decimals, please."),
-        ("unit", {**UNIT, "factor": "NaN"}, "Factor"),
-        ("catalogue-item", {**ITEM, "gtin": "5012345678901"}, "GTIN: A digit of this barcode is wrong"),
-        ("catalogue-item", {**ITEM, "gtin": "12"}, "GTIN: This is not a GTIN"),
-        ("catalogue-item", {**ITEM, "protein": "-1"}, "Protein: Enter at least 0."),
-        ("catalogue-item", {**ITEM, "package_quantity": "1000001"}, "Package quantity: Enter at most 1000000."),
+        ("category", {**CATEGORY, "name": "  "}, "name", "This is needed."),
+        ("category", {**CATEGORY, "name": "x" * 101}, "name", "At most 100 characters, please."),
+        ("category", {**CATEGORY, "name": "a\x07b"}, "name", "Control characters are not allowed."),
+        ("category", {**CATEGORY, "fridge_days": "-1"}, "fridge_days", "Enter at least 0."),
+        ("category", {**CATEGORY, "fridge_days": "36501"}, "fridge_days", "Enter at most 36500."),
+        ("category", {**CATEGORY, "keywords": "x" * 401}, "keywords", "At most 400 characters, please."),
+        ("unit", {**UNIT, "factor": "0"}, "factor", "Enter more than 0."),
+        ("unit", {**UNIT, "factor": "-2"}, "factor", "Enter more than 0."),
+        ("unit", {**UNIT, "factor": "1e-13"}, "factor", "At most 12 decimals, please."),
+        ("unit", {**UNIT, "factor": "NaN"}, "factor", ""),
+        ("catalogue-item", {**ITEM, "gtin": "5012345678901"}, "gtin", "A digit of this barcode is wrong"),
+        ("catalogue-item", {**ITEM, "gtin": "12"}, "gtin", "This is not a GTIN"),
+        ("catalogue-item", {**ITEM, "protein": "-1"}, "protein", "Enter at least 0."),
+        ("catalogue-item", {**ITEM, "package_quantity": "1000001"}, "package_quantity", "Enter at most 1000000."),
     ],
     ids=str,
 )
 async def test_a_wrong_field_is_named_and_what_was_typed_stays(
-    table: str, values: dict[str, str], told: str, panel: AsyncClient
+    table: str, values: dict[str, str], field: str, told: str, panel: AsyncClient
 ) -> None:
     answer = await fill_in(panel, f"/admin/{table}/create", **values)
 
-    assert told in error_of(answer)
-    form = html.read(answer.text).one("form").values
+    said = errors_of(answer)
+    assert list(said) == [field]
+    assert said[field].startswith(told)
+    form = form_of(answer).values
     for name, value in values.items():
         assert form[name].strip() == value.strip(), name
     page = html.read((await panel.get(f"/admin/{table}/list", params={"search": values["name"][:50]})).text)
-    assert values["name"].strip() == "" or len(page.all("tr")) == 1
+    assert values["name"].strip() == "" or len(page.all("tr")) == 0
 
 
 async def test_what_is_there_already_is_told(panel: AsyncClient, rows: Rows, session: AsyncSession) -> None:
-    taken = "There is one like that already"
+    answers = [
+        await fill_in(panel, "/admin/category/create", **{**CATEGORY, "name": "MOON CHEESE"}),
+        await fill_in(panel, "/admin/unit/create", **{**UNIT, "code": "crate"}),
+        await fill_in(panel, "/admin/catalogue-item/create", **{**ITEM, "gtin": "4006381333931"}),
+        await fill_in(panel, f"/admin/user/edit/{rows['user']}", email="ALICE@example.com"),
+    ]
 
-    assert taken in error_of(await fill_in(panel, "/admin/category/create", **{**CATEGORY, "name": "MOON CHEESE"}))
-    assert taken in error_of(await fill_in(panel, "/admin/unit/create", **{**UNIT, "code": "crate"}))
-    item = await fill_in(panel, "/admin/catalogue-item/create", **{**ITEM, "gtin": "4006381333931"})
-    assert taken in error_of(item)
-    user = await fill_in(panel, f"/admin/user/edit/{rows['user']}", email="ALICE@example.com")
-    assert taken in error_of(user)
+    for answer in answers:
+        assert errors_of(answer)[""].startswith("There is one like that already")
+    taken = await fill_in(panel, "/admin/user/create", name="Again", email="ALICE@example.com")
+    assert list(errors_of(taken)) == [""]
     assert (await fresh(session, User, rows["user"])).email == "bob@example.com"
 
 
 async def test_what_is_chosen_must_be_there(panel: AsyncClient, rows: Rows, session: AsyncSession) -> None:
     before = (await fresh(session, Product, rows["product"])).category_id
     for chosen in (str(uuid4()), "x", "\0"):
-        for table, field in (("product", "category"), ("category", "parent"), ("catalogue-item", "package_unit")):
+        for table, field in (
+            ("product", "category_id"),
+            ("category", "parent_id"),
+            ("catalogue-item", "package_unit_id"),
+        ):
             answer = await fill_in(panel, f"/admin/{table}/edit/{rows[table]}", **{field: chosen})
-            assert answer.status_code == 400, (table, chosen)
+            assert list(errors_of(answer)) == [field], (table, chosen)
     assert (await fresh(session, Product, rows["product"])).category_id == before
     assert (await fresh(session, Category, rows["category"])).parent_id is None
     assert (await fresh(session, CatalogueItem, rows["catalogue-item"])).package_unit_id is None
@@ -185,7 +191,7 @@ async def test_a_household_stays_sound(
 ) -> None:
     answer = await fill_in(panel, f"/admin/household/edit/{rows['household']}", **{field: value})
 
-    assert answer.status_code == 400
+    assert list(errors_of(answer)) == [field]
     assert getattr(await fresh(session, Household, rows["household"]), field) not in {value, 366}
 
 

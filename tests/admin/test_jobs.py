@@ -14,6 +14,7 @@ from models import Job, JobRun, JobStatus, TokenKind
 from services.jobs.procrastinate_queue import QueuedJob
 from services.permissions import Actor
 from settings import Settings, TaskEngine
+from tests.admin.conftest import act
 from tests.conftest import RolledBack, token_of
 
 
@@ -27,7 +28,7 @@ def engine(request: pytest.FixtureRequest, config: Settings) -> TaskEngine:
 
 @pytest.fixture
 def address(engine: TaskEngine) -> str:
-    return "/admin/queued-job" if engine is TaskEngine.DISTRIBUTED else "/admin/job"
+    return "/admin/job"
 
 
 @pytest_asyncio.fixture
@@ -66,7 +67,7 @@ async def test_staff_see_what_was_given_up_and_try_it_again(
 
     shown = await browser.get(f"{address}/list")
     details = await browser.get(f"{address}/details/{dead.id}")
-    answer = await browser.get(f"{address}/action/retry", params={"pks": str(dead.id)})
+    answer = await act(browser, "job", "retry", str(dead.id))
 
     assert "deliver" in shown.text
     assert "deliver" in details.text
@@ -79,8 +80,10 @@ async def test_staff_see_what_was_given_up_and_try_it_again(
 async def test_another_site_cannot_make_staff_try_it_again(
     browser_of: Callable[[Actor], AsyncClient], sam: Actor, address: str, dead: Any, session: AsyncSession
 ) -> None:
-    answer = await browser_of(sam).get(
-        f"{address}/action/retry", params={"pks": str(dead.id)}, headers={"Sec-Fetch-Site": "cross-site"}
+    answer = await browser_of(sam).post(
+        f"{address}/action/retry",
+        data={"pks": str(dead.id), "sure": "yes"},
+        headers={"Sec-Fetch-Site": "cross-site"},
     )
 
     assert answer.status_code == 403
@@ -91,8 +94,9 @@ async def test_another_site_cannot_make_staff_try_it_again(
 async def test_nobody_else_may_look_or_try(
     browser_of: Callable[[Actor], AsyncClient], alice: Actor, address: str, dead: Any, session: AsyncSession
 ) -> None:
-    for path in ("list", f"details/{dead.id}", f"action/retry?pks={dead.id}"):
+    for path in ("list", f"details/{dead.id}"):
         assert (await browser_of(alice).get(f"{address}/{path}")).status_code == 403
+    assert (await act(browser_of(alice), "job", "retry", str(dead.id))).status_code == 403
 
     await session.refresh(dead)
     assert dead.status in {JobStatus.DEAD, "failed"}
@@ -104,7 +108,7 @@ async def test_keys_of_nothing_change_nothing(
 ) -> None:
     browser = browser_of(sam)
 
-    answer = await browser.get(f"{address}/action/retry", params={"pks": keys})
+    answer = await act(browser, "job", "retry", *([keys] if keys else []))
     details = await browser.get(f"{address}/details/{keys or '0'}")
 
     assert answer.status_code == (404 if keys else 303)

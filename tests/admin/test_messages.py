@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Channel, ChannelKind, Delivery, DeliveryStatus
 from services.permissions import Actor
+from tests.admin.conftest import act
 
 BrowserOf = Callable[..., AsyncClient]
 ADDRESSES = {
@@ -69,7 +70,7 @@ async def test_what_was_given_up_is_tried_again(
     staff = browser_of(sam)
 
     assert "The mail server answered 451." in (await staff.get("/admin/delivery/list")).text
-    assert (await staff.get(f"/admin/delivery/action/retry?pks={delivery.id}")).status_code == 303
+    assert (await act(staff, "delivery", "retry", str(delivery.id))).status_code == 303
 
     await session.refresh(delivery)
     assert (delivery.status, delivery.attempts) == (DeliveryStatus.PENDING, 0)
@@ -77,7 +78,7 @@ async def test_what_was_given_up_is_tried_again(
 
 @pytest.mark.parametrize(("pks", "status"), [("nonsense", 404), ("", 303)])
 async def test_keys_of_nothing_change_nothing(browser_of: BrowserOf, sam: Actor, pks: str, status: int) -> None:
-    assert (await browser_of(sam).get("/admin/delivery/action/retry", params={"pks": pks})).status_code == status
+    assert (await act(browser_of(sam), "delivery", "retry", *([pks] if pks else []))).status_code == status
 
 
 async def test_nobody_else_may_look_or_try(
@@ -85,11 +86,13 @@ async def test_nobody_else_may_look_or_try(
 ) -> None:
     delivery = await dead(session, alice)
 
-    for path in ("channel/list", "delivery/list", f"delivery/action/retry?pks={delivery.id}"):
+    for path in ("channel/list", "delivery/list"):
         assert (await browser_of(alice).get(f"/admin/{path}")).status_code == 403
+    assert (await act(browser_of(alice), "delivery", "retry", str(delivery.id))).status_code == 403
+    sent = {"pks": str(delivery.id), "sure": "yes"}
     cross_site = {"Sec-Fetch-Site": "cross-site"}
-    address = f"/admin/delivery/action/retry?pks={delivery.id}"
-    assert (await browser_of(sam).get(address, headers=cross_site)).status_code == 403
+    answer = await browser_of(sam).post("/admin/delivery/action/retry", data=sent, headers=cross_site)
+    assert answer.status_code == 403
     await session.refresh(delivery)
     assert delivery.status is DeliveryStatus.DEAD
 
