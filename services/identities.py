@@ -159,7 +159,7 @@ async def _welcome(session: AsyncSession, claims: Claims, time_zone: str | None)
         raise Conflict(
             _(
                 "There is an account with your e-mail address. Sign in to it as usual, then link {name} under "
-                "Settings, How you sign in."
+                "Settings, Ways to sign in."
             ).format(name=provider),
             code="not_linked",
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import pyotp
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
@@ -13,13 +14,16 @@ from routes.table import list_routes
 from settings import ROOT
 from tests.browser.conftest import (
     DESK,
+    PASSWORD,
     PHONE,
     OpenPage,
     Problems,
     at_home,
+    new_email,
     proposals_of,
     row_of,
     sheet_of,
+    sign_out,
     stock_up,
     toast_of,
 )
@@ -28,7 +32,14 @@ pytestmark = pytest.mark.browser
 
 # A phone whose letters are twice as large has half as many pixels.
 ZOOMED = (180, 370)
-OF_THE_HEADLESS = ("/stock/suggest", "/stock/add/fields", "/stock/add/date", "/notifications/bell")
+OF_THE_HEADLESS = (
+    "/login/openid/go",
+    "/login/openid/callback",
+    "/stock/suggest",
+    "/stock/add/fields",
+    "/stock/add/date",
+    "/notifications/bell",
+)
 
 FIND_OVERFLOW = """() => {
   const width = document.documentElement.clientWidth;
@@ -104,7 +115,7 @@ def invite(page: Page) -> str:
 class View:
     path: str
     # What is opened over it.
-    then: Callable[[Page], None] = lambda page: None
+    then: Callable[[Page], object] = lambda page: None
     is_public: bool = False
 
 
@@ -129,10 +140,39 @@ def open_first_fold(page: Page) -> None:
     page.locator("main summary").first.click()
 
 
+def set_up_an_app(page: Page) -> str:
+    """The secret that the app would know."""
+    if not page.locator(".qr").count():
+        page.get_by_role("button", name="Set up an app").click()
+    page.locator("#app summary").click()
+    return page.locator(".secret").inner_text()
+
+
+def turn_the_app_on(page: Page) -> None:
+    code = pyotp.TOTP(set_up_an_app(page)).now()
+    page.get_by_label("Code").fill(code)
+    page.get_by_role("button", name="Turn it on").click()
+    expect(page.get_by_role("heading", name="Your recovery codes")).to_be_visible()
+
+
+def sign_in_up_to_the_code(page: Page) -> None:
+    email = new_email()
+    page.request.post("/register", form={"name": "Ann", "email": email, "password": PASSWORD, "time_zone": "UTC"})
+    page.goto("/settings/security")
+    turn_the_app_on(page)
+    sign_out(page)
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.get_by_label("Code").fill("000000")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("This code is wrong")).to_be_visible()
+
+
 def sign_in_wrongly(page: Page) -> None:
     page.get_by_label("E-mail").fill("nobody@example.com")
     page.get_by_label("Password").fill("wrong1234")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("alert")).to_be_visible()
 
 
@@ -162,10 +202,22 @@ VIEWS = {
     "what to hear about": View("/settings/notifications", open_first_fold),
     "link in a message, void": View("/do/nothing", is_public=True),
     "settings": View("/settings"),
+    "password": View("/settings/password"),
+    "e-mail address": View("/settings/email"),
+    "devices": View("/settings/devices"),
+    "API keys": View("/settings/api-keys"),
+    "confirming": View("/confirm?next=/settings/api-keys"),
+    "confirming the address": View("/verify-email"),
+    "forgot the password": View("/forgot", is_public=True),
+    "link to reset, void": View("/reset/nothing", is_public=True),
+    "link to confirm, void": View("/verify/nothing", is_public=True),
     "more": View("/more"),
     "not found": View("/nothing"),
     "invitation": View("{invitation}", is_public=True),
     "signing in": View("/login", is_public=True),
+    "ways to sign in": View("/settings/security"),
+    "ways to sign in, setting up an app": View("/settings/security", set_up_an_app),
+    "signing in, the code": View("/login/code", sign_in_up_to_the_code, is_public=True),
     "signing in wrongly": View("/login", sign_in_wrongly, is_public=True),
     "registering": View("/register", is_public=True),
 }
