@@ -1,9 +1,15 @@
 """What the audit log says, in the reader's words."""
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from services.core.i18n import _, mark
+from services.wording import moment
+
+# As `services.audit` writes moments.
+MOMENT = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d(\.\d+)?\+00:00")
 
 SAID: Mapping[str, str] = {
     "account:change_email": mark("E-mail address changed"),
@@ -70,13 +76,24 @@ def named(name: str) -> str:
     return name.replace("_", " ").removesuffix(" id").capitalize()
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, time_zone: str) -> str:
     if value is None or value in ("", [], {}):
         return "–"
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, list):
-        return ", ".join(shown(each) for each in value)
+        return ", ".join(shown(each, time_zone) for each in value)
     if isinstance(value, dict):
-        return "; ".join(f"{named(key)}: {shown(each)}" for key, each in value.items())
-    return str(value)
+        return "; ".join(f"{named(key)}: {shown(each, time_zone)}" for key, each in value.items())
+    at = _moment(value)
+    return str(value) if at is None else moment(at, time_zone)
+
+
+def _moment(value: Any) -> datetime | None:
+    """What was written as one; what people wrote may only look like it."""
+    if not isinstance(value, str) or not MOMENT.fullmatch(value):
+        return None
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return None

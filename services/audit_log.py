@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete
 
 from db import like, session_scope
-from models import AuditEntry, Household, User
+from models import AuditEntry, Category, Household, Location, Unit, User
 from services import audit
 from services.core import clock, tables
 from services.core.errors import InvalidInput
@@ -45,7 +45,8 @@ async def list_entries(
     conditions = found_by(filters, time_zone=staff.time_zone)
     statement = _ENTRIES.where(staff.reach("audit:list").rows(AuditEntry), *conditions)
     found = await fetch_page(session, statement, page, by_id(col(AuditEntry.id)), descending=True)
-    return Page([_read(*row) for row in found.items], found.next, found.total)
+    names = await _names(session, [entry for entry, _household in found.items])
+    return Page([_read(entry, household, names) for entry, household in found.items], found.next, found.total)
 
 
 async def list_acts(session: AsyncSession, actor: Actor, page: PageRequest) -> Page[ActRead]:
@@ -55,7 +56,8 @@ async def list_acts(session: AsyncSession, actor: Actor, page: PageRequest) -> P
         col(AuditEntry.household_id) == actor.household_id, sa.or_(col(AuditEntry.action).not_in(_PERSONAL), own)
     )
     found = await fetch_page(session, statement, page, by_id(col(AuditEntry.id)), descending=True)
-    return Page([ActRead(**_act(entry)) for entry in found.items], found.next, found.total)
+    names = await _names(session, found.items)
+    return Page([ActRead(**_act(entry, names)) for entry in found.items], found.next, found.total)
 
 
 def found_by(filters: AuditFilters, *, time_zone: str) -> list[Condition]:
@@ -126,6 +128,13 @@ async def _prune_some(before: Any) -> int:
 _ENTRIES = sa.select(AuditEntry, col(Household.name)).outerjoin(
     Household, col(Household.id) == col(AuditEntry.household_id)
 )
+_REFERRED: Mapping[str, Any] = {
+    "category_id": Category,
+    "default_location_id": Location,
+    "unit_id": Unit,
+    "category.parent_id": Category,
+    "location.parent_id": Location,
+}
 _COLUMNS = tuple(AuditEntry.model_fields)
 
 
@@ -168,12 +177,28 @@ def _id(text: str) -> UUID | None:
         return None
 
 
-def _read(entry: AuditEntry, household_name: str | None) -> AuditRead:
+async def _names(session: AsyncSession, entries: Sequence[AuditEntry]) -> dict[str, str]:
+    """What is called what by now, of all that these entries refer to: one query a table, however many they are."""
+    ids: dict[Any, set[UUID]] = {}
+    for entry in entries:
+        for values in (entry.before, entry.after):
+            for name, value in values.items():
+                table = _REFERRED.get(name) or _REFERRED.get(f"{entry.subject_type}.{name}")
+                if table is not None and isinstance(value, str) and (referred := _id(value)) is not None:
+                    ids.setdefault(table, set()).add(referred)
+    names: dict[str, str] = {}
+    for table, wanted in ids.items():
+        rows = await session.execute(sa.select(col(table.id), col(table.name)).where(col(table.id).in_(wanted)))
+        names |= {str(row_id): name for row_id, name in rows}
+    return names
+
+
+def _read(entry: AuditEntry, household_name: str | None, names: Mapping[str, str]) -> AuditRead:
     household = None
     if entry.household_id is not None:
         household = AuditSubject(type="household", id=str(entry.household_id), name=household_name or "")
     return AuditRead(
-        **_act(entry),
+        **_act(entry, names),
         program="" if entry.actor_id else entry.actor_name,
         household=household,
         source=entry.source,
@@ -182,7 +207,7 @@ def _read(entry: AuditEntry, household_name: str | None) -> AuditRead:
     )
 
 
-def _act(entry: AuditEntry) -> dict[str, Any]:
+def _act(entry: AuditEntry, names: Mapping[str, str]) -> dict[str, Any]:
     subject = None
     if entry.subject_type:
         subject = AuditSubject(type=entry.subject_type, id=entry.subject_id, name=entry.subject_name)
@@ -193,7 +218,7 @@ def _act(entry: AuditEntry) -> dict[str, Any]:
         "actor": _named(entry.actor_id, entry.actor_name),
         "on_behalf_of": _named(entry.on_behalf_of_id, entry.on_behalf_of_name),
         "subject": subject,
-        "changes": _changes(entry.before, entry.after),
+        "changes": _changes(entry.before, entry.after, names),
     }
 
 
@@ -201,15 +226,19 @@ def _named(person_id: UUID | None, name: str) -> AuditPerson | None:
     return None if person_id is None else AuditPerson(id=person_id, name=name)
 
 
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[AuditChange]:
-    """What was nothing and is nothing is no change, though both were said."""
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any], names: Mapping[str, str]) -> list[AuditChange]:
+    """With names for ids. What was nothing and is nothing is no change, though both were said."""
     both = {name: (before.get(name), after.get(name)) for name in [*before, *after]}
     nothing = (None, "", [], {})
     return [
-        AuditChange(field=name, before=was, after=is_now)
+        AuditChange(field=name, before=_named_value(was, names), after=_named_value(is_now, names))
         for name, (was, is_now) in both.items()
         if was not in nothing or is_now not in nothing
     ]
+
+
+def _named_value(value: Any, names: Mapping[str, str]) -> Any:
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 def _written(entries: Sequence[AuditEntry], form: Format) -> str:

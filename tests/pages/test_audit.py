@@ -6,14 +6,14 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models import Household
-from services import audit, preferences
+from models import Household, LocationKind
+from services import acts, audit, preferences
 from services.core import origin
 from services.core.origin import Origin, Source
 from services.permissions import Actor
 from services.schemas.notifications import PreferencesUpdate
 from tests.conftest import HOUSEHOLD, NEXT_DOOR, make_actor
-from tests.factories import make_product
+from tests.factories import make_product, place_of
 
 ClientOf = Callable[..., AsyncClient]
 PATH = f"/households/{HOUSEHOLD}/audit"
@@ -31,6 +31,28 @@ async def test_it_says_who_did_what_in_words(session: AsyncSession, browser_of: 
         assert text in page
     assert "<del><bdi>Home</bdi></del>" in page
     assert "<ins><bdi>Nest</bdi></ins>" in page
+
+
+async def test_what_is_referred_to_is_named_and_moments_are_readable(
+    session: AsyncSession, browser_of: ClientOf, client_of: ClientOf, alice: Actor
+) -> None:
+    browser = browser_of(alice)
+    freezer = await place_of(session, alice, LocationKind.FREEZER)
+    await make_product(session, alice, name="Peas", default_location_id=freezer)
+    await session.commit()
+    await browser.post("/household/invitations", data={"role": "viewer"})
+
+    page = (await browser.get("/household/audit")).text
+    changes = (await client_of(alice).get(PATH)).json()["items"][1]["changes"]
+
+    assert {"field": "default_location_id", "before": None, "after": "Freezer"} in changes
+    assert "Default location</dt><dd><ins><bdi>Freezer</bdi></ins>" in page
+    assert "29 Nov, 11:30" in page
+
+
+def test_what_cannot_be_a_moment_is_shown_as_it_is() -> None:
+    for text in ("2026-19-39T29:59:59+00:00", "2026-12-01", "2026-12-01T10:00:00+02:00"):
+        assert acts.shown(text, "Europe/Berlin") == text
 
 
 @pytest.mark.parametrize(("name", "status"), [("alice", 200), ("dora", 200), ("bob", 403), ("vera", 403)])
