@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from commands.asynchronous import fail, run
 from db import session_scope
 from models import ApiKey, User
-from services import accounts, api_keys, pruning
+from services import accounts, api_keys, pruning, second_factor
 from services.core import clock
 from services.core.errors import NotFound
 from services.schemas.accounts import ApiKeyCreate, ApiKeyCreated, NewAccount
@@ -118,6 +118,13 @@ def log_out_user(email: Address) -> None:
     typer.echo(f"{email} is signed out everywhere.")
 
 
+@user.command("reset-second-factor")
+def reset_second_factor(email: Address) -> None:
+    """Let somebody in by password alone who lost their authenticator app."""
+    was_on = run(_reset_second_factor(email))
+    typer.echo(f"{email} signs in without a code now." if was_on else f"{email} had no second factor.")
+
+
 user.command("passwd")(changepassword)
 
 
@@ -177,6 +184,11 @@ async def _change_password(email: str, password: str) -> None:
 async def _manage(act: Callable[..., Awaitable[User]], email: str) -> None:
     async with session_scope() as session:
         await act(session, (await _find(session, email)).id, by=None)
+
+
+async def _reset_second_factor(email: str) -> bool:
+    async with session_scope() as session:
+        return await second_factor.reset(session, await _find(session, email), by=None)
 
 
 async def _list_users(search: str) -> list[User]:

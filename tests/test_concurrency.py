@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
 
+import pyotp
 import pytest
 import pytest_asyncio
 from alembic import command
@@ -19,6 +22,7 @@ from db import get_database, session_scope, use_database
 from main import create_app
 from models import (
     Category,
+    ChallengeKind,
     Delivery,
     Event,
     EventKind,
@@ -27,16 +31,29 @@ from models import (
     LiveKind,
     Notification,
     Outbox,
+    Passkey,
     Problem,
     ProblemState,
     StaffAssignment,
     User,
 )
-from services import accounts, initial, one_time_links, seeding, sessions, staff_roles, sweep
-from services.core import states
+from services import (
+    accounts,
+    challenges,
+    initial,
+    one_time_links,
+    passkeys,
+    passwords,
+    second_factor,
+    seeding,
+    sessions,
+    staff_roles,
+    sweep,
+)
+from services.core import clock, states
 from services.core.errors import Conflict
 from services.schemas.staff_roles import StaffRoleCreate
-from tests.conftest import TODAY
+from tests.conftest import TODAY, make_actor
 from tests.factories import assert_ledger_holds
 from tests.servers import ENGINES, empty_database, settings_for
 
@@ -345,3 +362,62 @@ async def test_of_many_who_move_a_row_to_another_state_one_does(app: FastAPI) ->
         return True
 
     assert sum(await asyncio.gather(*(resolve() for _ in range(20)))) == 1
+
+
+async def test_of_many_who_bring_one_code_at_once_one_gets_in(app: FastAPI) -> None:
+    """Of the app as of a recovery code, whichever sign-ins they are for."""
+    user_id = await make_user("Cora")
+    async with session_scope() as session:
+        user = await session.get_one(User, user_id)
+        account = replace(
+            make_actor("alice"), user_id=user_id, session_id=(await sessions.start(session, user)).session_id
+        )
+        secret = (await second_factor.start(session, account)).secret
+        before = clock.now() - timedelta(minutes=5)
+        with clock.frozen(before):
+            codes = await second_factor.confirm(session, account, code=pyotp.TOTP(secret).at(before))
+
+    async def enter(code: str) -> bool:
+        async with session_scope() as session:
+            token = await second_factor.ask(session, await session.get_one(User, user_id), way="password")
+        async with session_scope() as session:
+            return await second_factor.answer(session, token or "", code) is not None
+
+    for code in (pyotp.TOTP(secret).at(clock.now()), codes[0]):
+        assert sum(await asyncio.gather(*(enter(code) for _ in range(10)))) == 1
+
+
+async def test_of_many_tries_at_one_challenge_five_are_looked_at(app: FastAPI) -> None:
+    async with session_scope() as session:
+        token = await challenges.ask(session, ChallengeKind.SECOND_FACTOR)
+
+    async def attempt() -> bool:
+        async with session_scope() as session:
+            return await challenges.attempt(session, ChallengeKind.SECOND_FACTOR, token) is not None
+
+    assert sum(await asyncio.gather(*(attempt() for _ in range(20)))) == challenges.MAX_ATTEMPTS
+
+
+async def test_two_ways_in_that_are_closed_at_once_leave_one(app: FastAPI) -> None:
+    user_id = await make_user("Dina")
+    async with session_scope() as session:
+        user = await session.get_one(User, user_id)
+        user.hashed_password = passwords.UNUSABLE
+        account = replace(
+            make_actor("alice"), user_id=user_id, session_id=(await sessions.start(session, user)).session_id
+        )
+        kept = [
+            Passkey(user_id=user_id, credential_id=uuid4().hex, public_key=b"", name=f"Key {index}")
+            for index in range(4)
+        ]
+        session.add_all(kept)
+
+    async def remove(passkey_id: UUID) -> bool:
+        try:
+            async with session_scope() as session:
+                await passkeys.remove(session, account, passkey_id)
+        except Conflict:
+            return False
+        return True
+
+    assert sum(await asyncio.gather(*(remove(passkey.id) for passkey in kept))) == 3
