@@ -57,7 +57,7 @@ FIND_SMALL_TARGETS = """() => {
   };
   const targets = (document.querySelector("dialog[open]") ?? document).querySelectorAll(
     "a:not(p a, .grow, .skip), button, select, summary, " +
-    "input:not([type=hidden], .chip input, .chip-choice input, .matrix input)");
+    "input:not([type=hidden], .check input, .chip input, .chip-choice input, .matrix input)");
   return [...targets].filter((e) => e.checkVisibility() && isSmall(e)).map((e) => e.outerHTML.slice(0, 120));
 }"""
 
@@ -196,6 +196,7 @@ VIEWS = {
     "households": View("/households"),
     "household, new": View("/households/new"),
     "places": View("/household/places", open_first_fold),
+    "what happened": View("/household/audit"),
     "words": View("/household/words"),
     "today": View("/today"),
     "notifications": View("/notifications"),
