@@ -42,7 +42,8 @@ class StaffOnly(AuthenticationBackend):
             found = await staff.load(session, signed_in.account)
             if found is None:
                 return answer(request, 403, _("The panel is for staff."), code="permission_denied")
-            request.state.menu = await menus.visible(session, found)
+            menu = await menus.read(session, found)
+        request.state.menu, request.state.hidden_buttons = menu.areas, menu.hidden
         request.state.account = request.state.staff = found
         return True
 

@@ -177,6 +177,7 @@ class HouseholdAdmin(View, model=Household):
     column_sortable_list: ClassVar = ["name", "created_at"]
     column_default_sort: ClassVar = ("created_at", True)
     column_details_exclude_list: ClassVar = ["memberships"]
+    column_export_list: ClassVar = ["id", "name", "time_zone", "currency", "locale", "created_at"]
 
     async def change(self, session: AsyncSession, staff: Staff, row: Household, data: Any, request: Request) -> None:
         await super().change(session, staff, row, data, request)

@@ -144,7 +144,12 @@ class View(ModelView):
         return f"/admin/{self.identity}/list"
 
     def visible_acts(self, request: Request) -> list[Act]:
-        return [found for found in self.acts.values() if self.allows(request, found.code)]
+        hidden = request.state.hidden_buttons
+        return [
+            found
+            for found in self.acts.values()
+            if self.allows(request, found.code) and permission(self.identity, found.code) not in hidden
+        ]
 
     def buttons(self, request: Request) -> list[tuple[str, str, str]]:
         """Pages that lead on from the list: address, label, icon."""
@@ -258,7 +263,8 @@ class View(ModelView):
 
     async def _choices(self, session: AsyncSession, request: Request, target: type[SQLModel], row: Any) -> Options:
         rows = await session.scalars(sa.select(target).where(self._choosable(request, target, row)).limit(1000))
-        return sorted(((str(found.id), audit.name_of(found)) for found in rows), key=lambda option: option[1].casefold())  # type: ignore[attr-defined]
+        options = [(str(found.id), audit.name_of(found)) for found in rows]  # type: ignore[attr-defined]
+        return sorted(options, key=lambda option: option[1].casefold())
 
     def _choosable(self, request: Request, target: type[SQLModel], row: Any) -> sa.ColumnElement[bool]:
         """What a row may refer to: what is everybody's or of its own household; else what they reach themselves."""
