@@ -132,7 +132,7 @@ class Letter:
 async def read(session: AsyncSession, delivery: Delivery) -> Letter | None:
     """The letter, in its reader's language; None when nothing is left to say or nobody to say it to."""
     user = await session.get(User, delivery.user_id)
-    if user is None or not user.is_active:
+    if user is None or not user.is_active or _is_held_back(user, delivery):
         return None
     channel = await session.get(Channel, delivery.channel_id) if delivery.channel_id else None
     if channel is None and delivery.channel is not ChannelKind.EMAIL:
@@ -163,6 +163,12 @@ async def read(session: AsyncSession, delivery: Delivery) -> Letter | None:
     if delivery.template in set(LinkPurpose):
         return await _link(session, said, delivery)
     return said
+
+
+def _is_held_back(user: User, delivery: Delivery) -> bool:
+    """Where addresses must be confirmed, only what is about the account goes to one that is not."""
+    about_food = delivery.channel is ChannelKind.EMAIL and delivery.template in {"digest", "test"}
+    return about_food and get_settings().require_verified and not user.is_verified
 
 
 def _notice(letter: Letter, delivery: Delivery) -> Letter:

@@ -14,7 +14,7 @@ from services.core import clock
 from services.delivery.account import NOTICES
 from services.permissions import Actor
 from tests.conftest import NOW
-from tests.delivery.conftest import Configure, deliver
+from tests.delivery.conftest import Configure, deliver, due_lot, make_delivery
 from tests.delivery.peers import smtp_peer
 
 HOME = "https://larder.example.org"
@@ -156,6 +156,23 @@ async def test_letters_are_in_their_readers_language(configure: Configure, ann: 
         await deliver()
 
     assert peer.messages[0]["Content-Language"] == "de"
+
+
+@pytest.mark.parametrize("must_verify", [False, True])
+async def test_a_digest_goes_to_an_unconfirmed_address_unless_it_must_be_confirmed(
+    must_verify: bool, configure: Configure, ann: Actor
+) -> None:
+    async with smtp_peer() as peer:
+        configure(mail_url=peer.url, base_url=HOME, require_verified=must_verify)
+        async with session_scope() as session:
+            (await session.get_one(User, ann.user_id)).is_verified = False
+        await make_delivery(ann, lots=[await due_lot(ann)])
+        await send(ann, LinkPurpose.VERIFY_EMAIL)
+        await deliver()
+
+    subjects = {message["Subject"] for message in peer.messages}
+    assert "Confirm your e-mail address" in subjects
+    assert len(subjects) == (1 if must_verify else 2)
 
 
 async def test_mail_is_printed_where_no_server_is_set(
