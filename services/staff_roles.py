@@ -338,6 +338,12 @@ async def _require_reaching(
             raise PermissionDenied(_("This would reach households that you do not reach."), code="escalation")
 
 
+async def require_holding_theirs(session: AsyncSession, by: Staff, user_id: UUID) -> None:
+    """Before acting for somebody of the staff: they may do nothing that `by` may not. Raises `PermissionDenied`."""
+    for role in await roles_of(session, user_id):
+        await _require_holding_all(session, by, role)
+
+
 async def _require_holding_all(session: AsyncSession, by: Staff | None, role: StaffRole) -> Grants:
     granted = await grants_of(session, role.id)
     _require_holding(by, role, granted)
