@@ -1,6 +1,7 @@
 """The panel's menu: areas hold entries, entries hold buttons, and each of the staff sees what their roles grant.
 
-To see an entry gives no right to what it leads to: that is asked at the door.
+To see an entry gives no right to what it leads to: that is asked at the door. A button is called after what it does,
+such as `panel.user:logout`; what has no button in the menu is shown to all who may do it.
 """
 
 from collections.abc import Sequence
@@ -12,13 +13,6 @@ from sqlmodel import col, select
 
 from models import MenuItem, MenuKind
 from services.staff import Staff
-
-
-@dataclass(frozen=True, slots=True)
-class Button:
-    code: str
-    label: str
-    icon: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +33,27 @@ class Area:
     entries: tuple[Entry, ...]
 
 
-async def visible(session: AsyncSession, staff: Staff) -> list[Area]:
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """`hidden`: codes of the buttons that somebody does not find on the pages they may open."""
+
+    areas: list[Area]
+    hidden: frozenset[str]
+
+
+async def read(session: AsyncSession, staff: Staff) -> Menu:
     """What one of the staff sees. Whoever sees an entry sees its area too; what is disabled, with all in it, nobody."""
-    items = (await session.scalars(_ENABLED)).all()
+    everything = await list_items(session)
+    buttons = (item for item in everything if item.kind is MenuKind.BUTTON)
+    hidden = frozenset(item.code for item in buttons if not (item.is_enabled and staff.has_button(item.code)))
+    return Menu(_areas([item for item in everything if item.is_enabled], staff), hidden)
+
+
+async def visible(session: AsyncSession, staff: Staff) -> list[Area]:
+    return (await read(session, staff)).areas
+
+
+def _areas(items: Sequence[MenuItem], staff: Staff) -> list[Area]:
     areas = {item.id: item for item in items if item.kind is MenuKind.AREA}
     entries: dict[UUID | None, list[Entry]] = {}
     for item in items:
@@ -55,21 +67,6 @@ async def visible(session: AsyncSession, staff: Staff) -> list[Area]:
     return shown
 
 
-async def buttons(session: AsyncSession, staff: Staff, entry: str) -> Sequence[Button]:
-    """What one of the staff finds on the page of an entry."""
-    items = (await session.scalars(_ENABLED)).all()
-    of_entry = {item.id for item in items if item.code == entry and item.kind is MenuKind.ENTRY}
-    return [
-        Button(item.code, item.label, item.icon)
-        for item in items
-        if item.kind is MenuKind.BUTTON and item.parent_id in of_entry and staff.has_button(item.code)
-    ]
-
-
 async def list_items(session: AsyncSession) -> Sequence[MenuItem]:
     """All there are, disabled ones too, in the order they are shown in."""
-    return (await session.scalars(_ALL)).all()
-
-
-_ALL = select(MenuItem).order_by(col(MenuItem.position), col(MenuItem.code))
-_ENABLED = _ALL.where(col(MenuItem.is_enabled))
+    return (await session.scalars(select(MenuItem).order_by(col(MenuItem.position), col(MenuItem.code)))).all()

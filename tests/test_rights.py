@@ -7,7 +7,7 @@ from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select, update
 
-from models import DataScope, GrantKind, StaffGrant, User
+from models import DataScope, GrantKind, MenuItem, MenuKind, StaffGrant, User
 from services import staff_roles
 from services.live import audience
 from services.permissions import Actor
@@ -81,6 +81,25 @@ async def test_new_grants_replace_old_ones_in_one_transaction(session: AsyncSess
     )
 
     assert (await session.scalars(kept)).one() is before, "what stays is not written at all"
+
+
+async def test_a_button_is_shown_to_whoever_has_it_and_may_do_what_it_does(
+    session: AsyncSession, browser_of: ClientOf, tess: Actor
+) -> None:
+    name = "panel.user:logout"
+    session.add(MenuItem(code=name, kind=MenuKind.BUTTON, label="Sign out everywhere"))
+    role = await make_role(session, holder=tess, permissions=["panel.user:list", name])
+    await session.commit()
+    browser = browser_of(tess)
+    assert "/admin/user/action/logout" not in (await browser.get("/admin/user/list")).text
+
+    await staff_roles.set_grants(session, None, role.id, GrantKind.BUTTON, [name])
+    await session.commit()
+    assert "/admin/user/action/logout" in (await browser.get("/admin/user/list")).text
+
+    await staff_roles.set_grants(session, None, role.id, GrantKind.PERMISSION, ["panel.user:list"])
+    await session.commit()
+    assert "/admin/user/action/logout" not in (await browser.get("/admin/user/list")).text
 
 
 # Sockets

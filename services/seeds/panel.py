@@ -11,6 +11,8 @@ from services.core.i18n import mark
 
 @dataclass(frozen=True, slots=True)
 class Button:
+    """Its code is the permission that what it does needs."""
+
     code: str
     label: str
     icon: str
@@ -59,10 +61,29 @@ MENU = (
         mark("People"),
         "users",
         (
-            Entry("people.users", mark("Users"), "/admin/user/list", "user"),
+            Entry(
+                "people.users",
+                mark("Users"),
+                "/admin/user/list",
+                "user",
+                (
+                    Button("panel.user:verify", mark("Mark as verified"), "badge-check"),
+                    Button("panel.user:send-reset", mark("Mail a link for a new password"), "mail"),
+                    Button("panel.user:require-password", mark("Require a new password"), "key-round"),
+                    Button("panel.user:logout", mark("Sign out everywhere"), "log-out"),
+                    Button("panel.user:enable", mark("Let in again"), "user-check"),
+                    Button("panel.user:disable", mark("Disable"), "user-x"),
+                ),
+            ),
             Entry("people.households", mark("Households"), "/admin/household/list", "house"),
             Entry("people.members", mark("Members"), "/admin/membership/list", "users"),
-            Entry("people.sessions", mark("Sessions"), "/admin/user-session/list", "smartphone"),
+            Entry(
+                "people.sessions",
+                mark("Sessions"),
+                "/admin/user-session/list",
+                "smartphone",
+                (Button("panel.user-session:revoke", mark("Sign out"), "log-out"),),
+            ),
         ),
     ),
     Area(
@@ -104,7 +125,13 @@ MENU = (
         "send",
         (
             Entry("messages.channels", mark("Channels"), "/admin/channel/list", "radio"),
-            Entry("messages.deliveries", mark("Deliveries"), "/admin/delivery/list", "send"),
+            Entry(
+                "messages.deliveries",
+                mark("Deliveries"),
+                "/admin/delivery/list",
+                "send",
+                (Button("panel.delivery:retry", mark("Try again"), "rotate-cw"),),
+            ),
         ),
     ),
     Area(
@@ -112,7 +139,13 @@ MENU = (
         mark("Tasks"),
         "list-checks",
         (
-            Entry("tasks.jobs", mark("Jobs"), "/admin/job/list", "list-checks"),
+            Entry(
+                "tasks.jobs",
+                mark("Jobs"),
+                "/admin/job/list",
+                "list-checks",
+                (Button("panel.job:retry", mark("Try again"), "rotate-cw"),),
+            ),
             Entry("tasks.runs", mark("Runs"), "/admin/job-run/list", "clock"),
         ),
     ),

@@ -83,6 +83,8 @@ async def test_all_that_is_declared_is_there(session: AsyncSession, registry: Re
             if name not in registry.permissions
         }
         assert unknown == set(), role.code
+    buttons = {button.code for area in panel.MENU for entry in area.entries for button in entry.buttons}
+    assert buttons <= registry.permissions.keys()
     codes = {code for area in panel.MENU for code in (area.code, *(entry.code for entry in area.entries))}
     assert {code for role in panel.ROLES for code in role.menus} <= codes
 
