@@ -50,6 +50,9 @@ class Statement(str):
 
     __slots__ = ("seconds", "sent")
 
+    sent: float
+    seconds: float
+
     def __new__(cls, text: str) -> Self:
         statement = super().__new__(cls, text)
         statement.sent, statement.seconds = time.perf_counter(), 0.0

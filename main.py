@@ -61,7 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or get_settings()
     logs.configure(settings)
     keeper, recorder = Doorkeeper(settings), Recorder()
-    watching = {"recorder": recorder, "sample": settings.monitor_sample, "slow_ms": settings.monitor_slow_ms}
+    monitor = Middleware(Monitor, recorder=recorder, sample=settings.monitor_sample, slow_ms=settings.monitor_slow_ms)
     app = FastAPI(
         title="Larder",
         version=_version(),
@@ -74,7 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             *([Middleware(Metrics)] if settings.metrics_token.get_secret_value() else []),
             Middleware(SecurityHeaders, hsts=settings.base_url is not None and settings.base_url.scheme == "https"),
             Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5),
-            *([Middleware(Monitor, **watching)] if settings.monitor_enabled else []),
+            *([monitor] if settings.monitor_enabled else []),
             *([Middleware(Guard, keeper=keeper, refuse=refuse)] if settings.guard_enabled else []),
             Middleware(CrossOriginProtection, refuse=refuse_cross_origin),
             Middleware(LastResort),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from db import get_database
 from services.core import clock

@@ -129,7 +129,10 @@ async def overview(session: AsyncSession, window: Window) -> Overview:
         for index in range(int(length.total_seconds()) // seconds)
     ]
     totals = [numbers for _key, numbers in await _numbers(session, since, sa.literal(0))]
-    by_route = [RouteNumbers(str(key), n) for key, n in await _numbers(session, since, col(MonitoredRequest.route))]
+    by_route = [
+        RouteNumbers(str(key), n)
+        for key, n in await _numbers(session, since, sa.type_coerce(col(MonitoredRequest.route), sa.String))
+    ]
     return Overview(
         window=window,
         since=since,

@@ -143,7 +143,9 @@ class Recorder:
             raise
 
     async def _write_requests(self, session: AsyncSession, sightings: list[Sighting], known: dict[str, UUID]) -> None:
-        requests, queries, shapes = [], [], {}
+        requests: list[dict[str, Any]] = []
+        queries: list[dict[str, Any]] = []
+        shapes: dict[str, Shape] = {}
         for sighting in sightings:
             row = _request(sighting)
             row["problem_id"] = known.get(sighting.fingerprint)

@@ -364,7 +364,7 @@ async def test_codes_are_limited_whichever_sign_in_they_are_for(
     client_from: From, session: AsyncSession, alice: Actor
 ) -> None:
     client = client_from("127.0.0.1")
-    found = []
+    found, token = [], ""
     for number in range(12):
         if number % 4 == 0:  # each sign-in takes five codes; whoever knows the password begins another one
             token = await challenges.ask(

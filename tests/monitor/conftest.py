@@ -1,6 +1,7 @@
 """The app with its monitor on, and routes that go wrong."""
 
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -98,7 +99,7 @@ async def as_(watched: FastAPI) -> AsyncIterator[As]:
 
 async def everything_in(session: AsyncSession, *tables: str) -> str:
     """All that some tables hold, as text."""
-    found = []
+    found: list[Any] = []
     for table in tables:
         found += (await session.execute(sa.text(f"SELECT * FROM {table}"))).all()
     return "\n".join(map(str, found))

@@ -88,7 +88,8 @@ async def test_the_latest_come_first_page_by_page(session: AsyncSession) -> None
         Problem(fingerprint=str(n), kind="E", last_seen_at=NOW + timedelta(minutes=n % 3)) for n in range(7)
     )
     await session.commit()
-    found, after = [], None
+    found: list[Problem] = []
+    after = None
     while True:
         page = await monitor.list_problems(session, PageRequest(limit=2, after=after), ProblemState.OPEN)
         found += page.items

@@ -3,6 +3,7 @@
 import math
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,8 +16,8 @@ from services.schemas.monitor import RequestFilters, Window
 from tests.conftest import NOW
 
 
-def request(ms: float, *, minutes: float = 1, route: str = "stock:list", **fields: object) -> MonitoredRequest:
-    values = {"method": "GET", "path": "/stock", "status": 200, **fields}
+def request(ms: float, *, minutes: float = 1, route: str = "stock:list", **fields: Any) -> MonitoredRequest:
+    values: dict[str, Any] = {"method": "GET", "path": "/stock", "status": 200, **fields}
     return MonitoredRequest(at=NOW - timedelta(minutes=minutes), route=route, ms=ms, **values)
 
 
@@ -62,7 +63,9 @@ async def test_nothing_at_all_is_no_error(session: AsyncSession) -> None:
     found = await monitor.overview(session, Window.MONTH)
 
     assert (found.totals.count, found.totals.error_rate, found.per_second) == (0, 0, 0)
-    assert found.routes == found.slow_queries == found.repetitions == []
+    assert not found.routes
+    assert not found.slow_queries
+    assert not found.repetitions
 
 
 async def test_the_slowest_routes_and_statements_come_first(session: AsyncSession) -> None:

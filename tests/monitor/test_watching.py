@@ -1,6 +1,7 @@
 """What the monitor sees of a request, and what it leaves alone."""
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 
@@ -172,7 +173,9 @@ async def test_whatever_is_sent_is_answered_and_seen(
 async def test_a_client_that_goes_away_leaves_a_trace_and_no_problem(
     watched: FastAPI, session: AsyncSession, recorder: Recorder
 ) -> None:
-    messages = iter([{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}])
+    messages: Iterator[dict[str, object]] = iter(
+        [{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}]
+    )
 
     async def receive() -> dict[str, object]:
         return next(messages)
@@ -186,7 +189,7 @@ async def test_a_client_that_goes_away_leaves_a_trace_and_no_problem(
         "client": ("127.0.0.1", 1), "server": ("localhost", 80), "scheme": "http", "root_path": "",
     }  # fmt: skip
     with suppress(OSError):
-        await watched(scope, receive, send)  # type: ignore[arg-type]
+        await watched(scope, receive, send)
 
     (row,) = await seen(session, recorder)
     assert row.route == "echo"
