@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from uuid import UUID
 
+import sqlalchemy as sa
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
@@ -85,9 +86,9 @@ async def list_identities(session: AsyncSession, account: Account) -> Sequence[E
 async def find_user(session: AsyncSession, claims: Claims) -> User | None:
     """Who is known as that."""
     known = (
-        select(ExternalIdentity, User)
+        sa.select(ExternalIdentity, User)
         .join(User, col(User.id) == col(ExternalIdentity.user_id))
-        .where(ExternalIdentity.issuer == claims.issuer, ExternalIdentity.subject == claims.subject)
+        .where(col(ExternalIdentity.issuer) == claims.issuer, col(ExternalIdentity.subject) == claims.subject)
     )
     row = (await session.execute(known)).tuples().one_or_none()
     if row is None:

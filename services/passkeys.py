@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 import webauthn
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -179,8 +180,8 @@ async def sign_in(session: AsyncSession, data: PasskeyAnswer, party: RelyingPart
     A passkey that counts less than it did may have been copied, so it lets nobody in, and its owner hears of it.
     """
     asked = await challenges.take(session, ChallengeKind.PASSKEY_SIGN_IN, data.challenge)
-    known = select(Passkey, User).join(User, col(User.id) == col(Passkey.user_id))
-    found = await session.execute(known.where(Passkey.credential_id == _id_of(data.credential)))
+    known = sa.select(Passkey, User).join(User, col(User.id) == col(Passkey.user_id))
+    found = await session.execute(known.where(col(Passkey.credential_id) == _id_of(data.credential)))
     row = found.tuples().one_or_none()
     if asked is None or row is None:
         return None

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
+from sqlmodel import col
 
 from models import ExternalIdentity, Passkey, User
 from services import passwords
@@ -13,13 +13,11 @@ from services.permissions import Account
 
 async def lock(session: AsyncSession, account: Account) -> User:
     """The user, whose ways in nobody else changes until this transaction ends: two at once could close them all."""
-    statement = select(User).where(User.id == account.user_id).with_for_update()
-    return (await session.scalars(statement.execution_options(populate_existing=True))).one()
+    return await session.get_one(User, account.user_id, populate_existing=True, with_for_update=True)
 
 
 async def has_password(session: AsyncSession, account: Account) -> bool:
-    kept = select(User.hashed_password).where(User.id == account.user_id)
-    return (await session.scalars(kept)).one() != passwords.UNUSABLE
+    return (await session.get_one(User, account.user_id)).hashed_password != passwords.UNUSABLE
 
 
 async def require_one(session: AsyncSession, user: User) -> None:
