@@ -24,7 +24,7 @@ def check(
 ) -> None:
     """Look for what is wrong with the settings, the database and the assets. Exits with 1 when something is."""
     settings = get_settings()
-    problems = [*_unknown_settings(), *run(_database(settings, deploy=deploy)), *_assets()]
+    problems = [*_unknown_settings(), *_provider(settings), *run(_database(settings, deploy=deploy)), *_assets()]
     if deploy:
         problems += _deployment(settings)
     for problem in problems:
@@ -39,6 +39,13 @@ def _unknown_settings() -> Iterator[str]:
     for name in sorted(os.environ):
         if name.startswith("LARDER_") and not name.startswith("LARDER_TEST_") and name not in known:
             yield f"{name} is set, but there is no such setting."
+
+
+def _provider(settings: Settings) -> Iterator[str]:
+    if bool(settings.openid_issuer) != bool(settings.openid_client_id):
+        yield "LARDER_OPENID_ISSUER and LARDER_OPENID_CLIENT_ID only work together."
+    if settings.openid_issuer is not None and settings.is_production and settings.openid_issuer.scheme != "https":
+        yield "LARDER_OPENID_ISSUER is not https: anybody on the way can say who somebody is."
 
 
 def new_secrets() -> None:
