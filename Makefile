@@ -49,7 +49,7 @@ tests/openid/node_modules/.installed: $(VENV)/.node tests/openid/package-lock.js
 	@cd tests/openid && npm ci --ignore-scripts --no-audit --no-fund >/dev/null
 	@touch $@
 
-static/dist/manifest.json: $(VENV)/.node package-lock.json static/build.mjs services/seeds/categories.csv $(shell find static/src templates -type f)
+static/dist/manifest.json: $(VENV)/.node package-lock.json static/build.mjs services/seeds/categories.csv services/seeds/panel.py $(shell find static/src templates admin -type f -not -name "*.pyc")
 	@echo "Building css, js and icons"
 	@$(BIN)/python oppman.py collectstatic
 	@touch $@

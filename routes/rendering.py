@@ -145,6 +145,8 @@ def environment() -> Environment:
     env.install_gettext_callables(i18n.gettext, i18n.ngettext, newstyle=True)  # type: ignore[attr-defined]
     env.globals.update(
         static=static_url,
+        # What is in a variable. `_()` takes its text for markup, and % in it for a place to fill in.
+        translated=i18n.gettext,
         due=wording.due,
         amount=wording.amount,
         number=wording.number,

@@ -79,7 +79,7 @@ async def make_role(
 ) -> StaffRole:
     """A staff role, which `holder` has; `households` are assigned to them."""
     code = fields.pop("code", f"role_{new_id().hex[-12:]}")
-    role = StaffRole(code=code, name=code.capitalize(), data_scope=data_scope, **fields)
+    role = StaffRole(code=code, data_scope=data_scope, **{"name": code.capitalize(), **fields})
     session.add(role)
     await session.flush()
     kinds = {GrantKind.PERMISSION: permissions, GrantKind.MENU: menus, GrantKind.BUTTON: buttons}

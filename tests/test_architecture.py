@@ -204,6 +204,13 @@ def test_relationships_are_never_loaded_by_accident() -> None:
     assert len(loose) == 1  # the one inside _relationship()
 
 
+def test_templates_translate_what_people_wrote_as_text() -> None:
+    """`_()` takes its text for markup: what is in a variable goes through `translated()`, and is escaped."""
+    for path in (ROOT / "templates").rglob("*.html"):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            assert not re.search(r"\b(_|gettext)\(\s*[^\"'\s]", line), f"{path}:{number}: say translated(...)."
+
+
 def test_templates_mark_nothing_as_safe_and_hold_no_script() -> None:
     for path in (ROOT / "templates").rglob("*.html"):
         text = path.read_text(encoding="utf-8")

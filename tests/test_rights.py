@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from httpx import AsyncClient
+from markupsafe import escape
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select, update
 
@@ -100,6 +101,40 @@ async def test_a_button_is_shown_to_whoever_has_it_and_may_do_what_it_does(
     await staff_roles.set_grants(session, None, role.id, GrantKind.PERMISSION, ["panel.user:list"])
     await session.commit()
     assert "/admin/user/action/logout" not in (await browser.get("/admin/user/list")).text
+
+
+@pytest.mark.parametrize("label", ["100 % sure", "<b>bold</b>", "%(name)s {{ 7*7 }} &amp;"])
+async def test_what_staff_calls_things_is_text(
+    label: str, session: AsyncSession, browser_of: ClientOf, sam: Actor
+) -> None:
+    area = MenuItem(code="area", kind=MenuKind.AREA, label=label)
+    role = await make_role(session, name=label, description=label)
+    session.add(area)
+    await session.flush()
+    session.add(MenuItem(code="entry", kind=MenuKind.ENTRY, parent_id=area.id, label=label, path="/admin/roles"))
+    await session.commit()
+
+    for path in ("/admin/", "/admin/user/list", "/admin/roles", f"/admin/roles/{role.id}"):
+        page = await browser_of(sam).get(path)
+        assert page.status_code == 200
+        assert str(escape(label)) in page.text
+        assert "<b>bold" not in page.text
+
+
+async def test_what_a_household_calls_things_is_text(
+    session: AsyncSession, client: AsyncClient, browser_of: ClientOf, alice: Actor
+) -> None:
+    name = "100 % <b>bold</b>"
+    category = await client.post(f"/households/{HOUSEHOLD}/categories", json={"name": name})
+    made = await client.post(
+        f"/households/{HOUSEHOLD}/products", json={"name": "Jam", "category_id": category.json()["id"]}
+    )
+
+    for path in ("/products", f"/products/{made.json()['id']}"):
+        page = await browser_of(alice).get(path)
+        assert page.status_code == 200
+        assert str(escape(name)) in page.text
+        assert "<b>bold" not in page.text
 
 
 # Sockets
