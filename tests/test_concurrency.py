@@ -198,10 +198,12 @@ async def test_sweeps_that_race_tell_everything_once(client: AsyncClient, monkey
 # Accounts
 
 
-async def make_user(name: str, **fields: bool) -> UUID:
+async def make_user(name: str, *, is_superuser: bool = False) -> UUID:
     async with session_scope() as session:
         email = f"{uuid4().hex}@example.com"
-        made = await accounts.make(session, email=email, name=name, password="correct horse 7", **fields)
+        made = await accounts.make(
+            session, email=email, name=name, password="correct horse 7", is_superuser=is_superuser
+        )
         return made.id
 
 

@@ -231,7 +231,7 @@ async def acts_on(email: str) -> list[str]:
 async def has_letter(email: str) -> bool:
     async with session_scope(read_only=True) as session:
         statement = select(Delivery.template).join(User).where(User.email == email)
-        return (await session.scalars(statement)).all() == ["reset_password"]
+        return list(await session.scalars(statement)) == ["reset_password"]
 
 
 @pytest.fixture
