@@ -48,7 +48,8 @@ def current_locale() -> str:
 
 
 def gettext(message: str) -> str:
-    return _catalogue(_locale.get()).gettext(message)
+    # Of no text, a catalogue tells about itself.
+    return _catalogue(_locale.get()).gettext(message) if message else ""
 
 
 def ngettext(singular: str, plural: str, n: int) -> str:
