@@ -1,0 +1,240 @@
+"""The staff's panel in a real browser: like the household's pages, for every eye, and by keyboard."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import Browser, Page, StorageState, expect
+
+from settings import ROOT
+from tests.browser.conftest import DESK, PASSWORD, PHONE, OpenPage, toast_of
+from tests.browser.driving import environment_in, manage, seed_demo, serving
+from tests.browser.test_pages import FIND_OVERFLOW, RUN_AXE
+
+pytestmark = pytest.mark.browser
+
+STAFF = "staff@example.com"
+# Like those of the household's pages, but for the side bar and the pages of a list, which are for a mouse.
+FIND_SMALL_TARGETS = """() => [...document.querySelectorAll(
+  "main :is(button, select, summary, a.button), .top :is(a, summary), main label:has(input[type=checkbox])")]
+  .filter((e) => e.checkVisibility())
+  .map((e) => [e, e.getBoundingClientRect()])
+  .filter(([, box]) => box.width > 0 && (box.width < 43 || box.height < 43))
+  .map(([e]) => e.outerHTML.slice(0, 120))"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One with staff, a household, and all that a new instance has."""
+    folder = tmp_path_factory.mktemp("panel")
+    environment = {**environment_in(folder), "LARDER_SUPERUSER_PASSWORD": PASSWORD}
+    for command in (
+        ["migrate"],
+        ["seed"],
+        ["init"],
+        ["createsuperuser", "--email", STAFF, "--name", "Sam Staff", "--noinput"],
+    ):
+        manage(environment, *command)
+    seed_demo(environment)
+    with serving(environment, folder / "server.log") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, server: str) -> StorageState:
+    context = browser.new_context(base_url=server)
+    page = context.new_page()
+    page.goto("/login?next=/admin/")
+    page.get_by_label("E-mail").fill(STAFF)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def show(open_page: OpenPage, signed_in: StorageState) -> Callable[..., Page]:
+    def show(path: str, size: tuple[int, int] = DESK) -> Page:
+        page = open_page(size, reduced_motion="reduce", storage_state=signed_in)
+        page.goto(path)
+        return page
+
+    return show
+
+
+def first_row(page: Page) -> None:
+    page.locator("main .table .name").first.click()
+
+
+def edit_first_row(page: Page) -> None:
+    first_row(page)
+    page.get_by_role("link", name="Edit").click()
+
+
+def ask_about_two(page: Page) -> None:
+    for box in page.locator("input[name=pks]").all()[:2]:
+        box.check()
+    page.get_by_text("With the chosen").click()
+    page.get_by_role("button", name="Merge").click()
+
+
+def first_role(page: Page) -> None:
+    page.locator("main .list a.grow").first.click()
+
+
+def open_menu(page: Page) -> None:
+    if page.locator(".fold-menu summary").is_visible():
+        page.locator(".fold-menu summary").click()
+
+
+@dataclass(frozen=True)
+class View:
+    path: str
+    then: Callable[[Page], None] = lambda page: None
+
+
+VIEWS = {
+    "overview": View("/admin/", open_menu),
+    "users": View("/admin/user/list"),
+    "users, none": View("/admin/user/list?search=zzzz"),
+    "user": View("/admin/user/list", first_row),
+    "user, editing": View("/admin/user/list", edit_first_row),
+    "user, new": View("/admin/user/create"),
+    "sessions": View("/admin/user-session/list"),
+    "categories": View("/admin/category/list?page=2&sortBy=name&sort=desc"),
+    "category, editing": View("/admin/category/list", edit_first_row),
+    "units, merging": View("/admin/unit/list", ask_about_two),
+    "lots": View("/admin/lot/list"),
+    "lot": View("/admin/lot/list", first_row),
+    "ledger": View("/admin/event/list"),
+    "endpoints": View("/admin/endpoint/list"),
+    "menu": View("/admin/menu-item/list"),
+    "dictionary": View("/admin/dictionary-entry/list"),
+    "catalogue, reading in a file": View("/admin/catalogue-item/import"),
+    "staff roles": View("/admin/roles"),
+    "staff role": View("/admin/roles", first_role),
+    "staff role, new": View("/admin/roles/new"),
+    "system": View("/admin/system"),
+}
+each_view = pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+
+
+@each_view
+def test_axe_finds_nothing(show: Callable[..., Page], view: View) -> None:
+    page = show(view.path, PHONE)
+    view.then(page)
+    page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text())
+
+    for width, height in (PHONE, DESK):
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme="light")
+        assert (width, "light", page.evaluate(RUN_AXE, {})) == (width, "light", [])
+        page.emulate_media(color_scheme="dark")
+        assert (width, "dark", page.evaluate(RUN_AXE, {"runOnly": ["color-contrast"]})) == (width, "dark", [])
+
+
+@each_view
+def test_nothing_overflows_and_targets_are_large_enough(show: Callable[..., Page], view: View) -> None:
+    page = show(view.path, PHONE)
+    view.then(page)
+    assert page.evaluate(FIND_SMALL_TARGETS) == []
+
+    for width, height in (PHONE, DESK):
+        page.set_viewport_size({"width": width, "height": height})
+        assert (width, page.evaluate(FIND_OVERFLOW)) == (width, [])
+
+
+def test_it_is_the_same_product(show: Callable[..., Page]) -> None:
+    """Same paper, ink, type and accent as the household's pages, and nothing of what SQLAdmin brings."""
+    page = show("/admin/user/list")
+    read_look = """() => {
+      const names = ["fontFamily", "color", "backgroundColor", "borderRadius"];
+      const of = (e) => names.map((name) => getComputedStyle(e)[name]);
+      return { page: of(document.documentElement), button: of(document.querySelector("main .button")) };
+    }"""
+    panel = page.evaluate(read_look)
+    loaded = page.evaluate("performance.getEntriesByType('resource').map((e) => e.name).join(' ')")
+    page.goto("/settings")
+    household = page.evaluate(read_look)
+
+    assert panel["page"] == household["page"]
+    assert panel["button"][0] == household["button"][0]
+    assert panel["button"][3] == household["button"][3]
+    for theirs in ("tabler", "jquery", "fontawesome", "select2", "flatpickr"):
+        assert theirs not in loaded
+
+
+def test_the_menu_folds_on_a_phone_and_opens_by_keyboard(show: Callable[..., Page]) -> None:
+    page = show("/admin/", PHONE)
+    menu = page.locator(".fold-menu summary")
+    units = page.locator(".fold-menu").get_by_role("link", name="Units")
+    expect(units).to_be_hidden()
+
+    for _tab in range(5):
+        page.keyboard.press("Tab")
+        if menu.evaluate("(e) => e === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    expect(units).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(units).to_be_hidden()
+    page.keyboard.press("Enter")
+    units.press("Enter")
+
+    expect(page.get_by_role("heading", name="Units")).to_be_visible()
+    page.locator(".fold-menu summary").click()
+    expect(page.locator(".fold-menu [aria-current=page]")).to_have_text("Units")
+
+
+def test_the_way_back_to_the_household_and_out(show: Callable[..., Page]) -> None:
+    page = show("/admin/user/list")
+    page.locator(".top .switcher summary").last.click()
+    page.locator(".top").get_by_role("link", name="Back to the household").click()
+    expect(page).not_to_have_url("/admin")
+    page.goto("/admin/user/list")
+    expect(page.get_by_role("heading", name="Users")).to_be_visible()
+
+
+def test_all_are_chosen_at_once_and_a_question_comes_first(show: Callable[..., Page]) -> None:
+    page = show("/admin/dictionary-entry/list")
+    boxes = page.locator("input[name=pks]")
+    page.locator("[data-check-all]").check()
+    assert boxes.count() > 3
+    assert all(box.is_checked() for box in boxes.all())
+    page.locator("[data-check-all]").uncheck()
+
+    boxes.first.check()
+    page.get_by_text("With the chosen").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("What is deleted is gone for good.")).to_be_visible()
+    page.get_by_role("button", name="Yes, with this one").click()
+    expect(toast_of(page)).to_have_text("Deleted.")
+
+
+def test_a_permission_is_found_and_granted(show: Callable[..., Page]) -> None:
+    page = show("/admin/roles")
+    page.get_by_role("link", name="Auditor").click()
+    page.get_by_role("searchbox", name="Find").fill("panel.lot:export")
+    wanted = page.locator("input[value='panel.lot:export']")
+    expect(page.locator("input[value='panel.user:edit']")).to_be_hidden()
+    wanted.check()
+    page.get_by_role("button", name="Save what it grants").click()
+
+    expect(toast_of(page)).to_have_text("Saved.")
+    expect(page.locator("input[value='panel.lot:export']")).to_be_checked()
+
+
+def test_it_works_without_scripts(open_page: OpenPage, signed_in: StorageState) -> None:
+    page = open_page(PHONE, storage_state=signed_in, java_script_enabled=False)
+    page.goto("/admin/unit/create")
+    for label, value in (("Code", "jug"), ("Name", "jug"), ("Plural", "jugs"), ("Factor", "1000")):
+        page.get_by_label(label, exact=True).fill(value)
+    page.get_by_label("Kind").select_option("volume")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("heading", name="jug")).to_be_visible()
+
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Yes, with this one").click()
+    expect(page.get_by_text("Deleted.")).to_be_visible()
