@@ -1146,10 +1146,9 @@ class MonitoredQuery(SQLModel, table=True):
 
     __tablename__ = "monitored_query"
 
-    id: UUID = _id()
-    request_id: UUID = _ref("monitored_request.id")
+    request_id: UUID = _column(Id, foreign_key="monitored_request.id", ondelete="CASCADE", primary_key=True)
+    shape_id: str = Field(primary_key=True, max_length=32, index=True)
     at: datetime = _column(UTCDateTime, default_factory=clock.now, index=True)
-    shape_id: str = Field(max_length=32, index=True)
     count: int = 1
     ms: float = 0
     slowest_ms: float = 0

@@ -38,7 +38,7 @@ AIMS = {OFF: (WITHOUT, 1.03), ON: (OFF, 1.15), GUARD: (OFF, 1.03)}
 
 def without() -> FastAPI:
     """The app of those whom nobody listens to."""
-    db._record_statements = lambda engine: None  # noqa: SLF001
+    db._record_statements = lambda engine: None  # noqa: ARG005, SLF001
     return larder.create_app()
 
 

@@ -334,20 +334,18 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_monitored_shape'))
     )
     op.create_table('monitored_query',
-    sa.Column('id', db.Id(), nullable=False),
     sa.Column('request_id', db.Id(), nullable=False),
-    sa.Column('at', db.UTCDateTime(), nullable=False),
     sa.Column('shape_id', sa.String(length=32), nullable=False),
+    sa.Column('at', db.UTCDateTime(), nullable=False),
     sa.Column('count', sa.Integer(), nullable=False),
     sa.Column('ms', sa.Float(), nullable=False),
     sa.Column('slowest_ms', sa.Float(), nullable=False),
     sa.Column('started_ms', sa.Float(), nullable=False),
     sa.ForeignKeyConstraint(['request_id'], ['monitored_request.id'], name=op.f('fk_monitored_query_request_id_monitored_request'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_monitored_query'))
+    sa.PrimaryKeyConstraint('request_id', 'shape_id', name=op.f('pk_monitored_query'))
     )
     with op.batch_alter_table('monitored_query', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_monitored_query_at'), ['at'], unique=False)
-        batch_op.create_index(batch_op.f('ix_monitored_query_request_id'), ['request_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_monitored_query_shape_id'), ['shape_id'], unique=False)
 
     with op.batch_alter_table('user', schema=None) as batch_op:
@@ -398,7 +396,6 @@ def downgrade() -> None:
 
     with op.batch_alter_table('monitored_query', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_monitored_query_shape_id'))
-        batch_op.drop_index(batch_op.f('ix_monitored_query_request_id'))
         batch_op.drop_index(batch_op.f('ix_monitored_query_at'))
 
     op.drop_table('monitored_query')

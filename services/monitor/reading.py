@@ -122,8 +122,8 @@ async def overview(session: AsyncSession, window: Window) -> Overview:
     # Buckets are whole, so that the first is no smaller than the others.
     start = int((clock.now() - length).timestamp()) // seconds * seconds + seconds
     since = datetime.fromtimestamp(start, UTC)
-    number = (epoch(col(MonitoredRequest.at)) - start) / seconds
-    found = {int(key): numbers for key, numbers in await _numbers(session, since, sa.cast(number, sa.Integer), seconds)}
+    number = (epoch(col(MonitoredRequest.at)) - start) // seconds
+    found = {int(key): numbers for key, numbers in await _numbers(session, since, number)}
     buckets = [
         Bucket(since + index * step, found.get(index, Numbers()))
         for index in range(int(length.total_seconds()) // seconds)
@@ -179,16 +179,14 @@ async def get_request(session: AsyncSession, request_id: UUID) -> Detail:
         )
         .outerjoin(MonitoredShape, col(MonitoredShape.id) == col(MonitoredQuery.shape_id))
         .where(col(MonitoredQuery.request_id) == request_id)
-        .order_by(col(MonitoredQuery.started_ms), col(MonitoredQuery.id))
+        .order_by(col(MonitoredQuery.started_ms), col(MonitoredQuery.shape_id))
     )
     user = await session.get(User, request.user_id) if request.user_id else None
     problem = await session.get(Problem, request.problem_id) if request.problem_id else None
     return Detail(request, [Query(*row) for row in rows.tuples()], user.name if user else "", problem)
 
 
-async def _numbers(
-    session: AsyncSession, since: datetime, group: sa.ColumnElement[Any], step: int | None = None
-) -> list[tuple[Any, Numbers]]:
+async def _numbers(session: AsyncSession, since: datetime, group: sa.ColumnElement[Any]) -> list[tuple[Any, Numbers]]:
     """The numbers of each group. Percentiles are read off where the weights have added up so far."""
     row = MonitoredRequest
     ordered = {"partition_by": group, "order_by": (col(row.ms), col(row.id)), "rows": (None, 0)}

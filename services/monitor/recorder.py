@@ -28,6 +28,9 @@ MOST_INCIDENTS = 200
 MOST_SHAPES = 100
 EVERY = 1.0
 
+# Of the tables, not the entities: those cost as much again.
+_REQUESTS = sa.insert(MonitoredRequest.__table__)  # type: ignore[attr-defined]
+_QUERIES = sa.insert(MonitoredQuery.__table__)  # type: ignore[attr-defined]
 _VALUE = r"(?:\?|:\w+|\$\d+)(?:::[\w ]+)?"
 _LIST = re.compile(rf"\(\s*{_VALUE}(?:\s*,\s*{_VALUE})*\s*\)")
 _LISTS = re.compile(r"\(…\)(?:\s*,\s*\(…\))+")
@@ -154,12 +157,12 @@ class Recorder:
             queries += found.values()
             shapes |= {shape.id: shape for shape in found if shape.id not in self._shapes}
         if requests:
-            await session.execute(sa.insert(MonitoredRequest), requests)
+            await session.execute(_REQUESTS, requests)
         if shapes:
             rows = [{"id": shape.id, "sql": shape.sql} for _id, shape in sorted(shapes.items())]
             await session.execute(insert_new(session, MonitoredShape), rows)
         if queries:
-            await session.execute(sa.insert(MonitoredQuery), queries)
+            await session.execute(_QUERIES, queries)
         if len(self._shapes) > BATCH:
             self._shapes.clear()
         self._shapes |= shapes.keys()
@@ -221,7 +224,6 @@ def _queries(sighting: Sighting, row: dict[str, Any]) -> dict[Shape, dict[str, A
             known["slowest_ms"] = max(known["slowest_ms"], ms)
         elif len(found) < MOST_SHAPES:
             found[shape] = {
-                "id": new_id(),
                 "request_id": row["id"],
                 "at": row["at"],
                 "shape_id": shape.id,

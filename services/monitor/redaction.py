@@ -6,6 +6,7 @@ What is not known to be harmless is not kept. It is left out before it is writte
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -30,6 +31,9 @@ _SECRET_WORDS = re.compile(
 _EMAIL = re.compile(r"[^\s@\"'<>(),;:]{1,64}@[^\s@\"'<>(),;:]{1,255}")
 # Long runs without a space that are no UUID: tokens, keys, signed links.
 _TOKEN = re.compile(r"(?<![\w.-])(?![0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![\w-]))[\w.~+=-]{20,}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# What nothing has to be left out of has none of these.
+_SUSPECT = re.compile(r"[@\x00\ud800-\udfff]|[\w.~+=-]{20}|\b(?:bearer|basic)\s", re.IGNORECASE)
 _BEARER = re.compile(r"\b(bearer|basic)\s+\S+", re.IGNORECASE)
 _ROUTE_WORD = re.compile(r"[a-z][a-z_-]{0,39}(\.[a-z]{1,5})?")
 _JSON = re.compile(r"^application/(?:[\w.-]+\+)?json\b")
@@ -42,8 +46,8 @@ def headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     for name, value in raw:
         if len(kept) >= MOST_HEADERS:
             break
-        key = name.decode("latin-1").lower()[:60]
-        kept[key] = text(value.decode("latin-1")[:MOST_CHARACTERS]) if key in _HARMLESS_HEADERS else HIDDEN
+        key = _header_name(name)
+        kept[key] = _harmless(value) if key in _HARMLESS_HEADERS else HIDDEN
     return kept
 
 
@@ -85,19 +89,36 @@ def body(content_type: str, kept: bytes, size: int) -> str:
 
 def text(given: str) -> str:
     """Text without what looks like a token or an e-mail address, or cannot be kept."""
+    if not _SUSPECT.search(given) or _UUID.fullmatch(given):
+        return given
     given = _BEARER.sub(HIDDEN, given.replace("\x00", "\ufffd"))
     given = given.encode(errors="replace").decode()
     return _TOKEN.sub(HIDDEN, _EMAIL.sub(HIDDEN, given))
 
 
 def _plain(key: str, value: Any) -> Any:
-    if _SECRET_WORDS.search(key) and value not in (None, "", [], {}):
+    if value not in (None, "", [], {}) and _is_secret(key):
         return HIDDEN
     if isinstance(value, dict):
         return {text(name): _plain(name, inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_plain("", inner) for inner in value]
     return text(value) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=4096)
+def _is_secret(key: str) -> bool:
+    return _SECRET_WORDS.search(key) is not None
+
+
+@lru_cache(maxsize=1024)
+def _header_name(name: bytes) -> str:
+    return text(name.decode("latin-1").lower()[:60])
+
+
+@lru_cache(maxsize=1024)
+def _harmless(value: bytes) -> str:
+    return text(value.decode("latin-1")[:MOST_CHARACTERS])
 
 
 def _segment(segment: str) -> str:
