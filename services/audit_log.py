@@ -229,7 +229,7 @@ def _named(person_id: UUID | None, name: str) -> AuditPerson | None:
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any], names: Mapping[str, str]) -> list[AuditChange]:
     """With names for ids. What was nothing and is nothing is no change, though both were said."""
     both = {name: (before.get(name), after.get(name)) for name in [*before, *after]}
-    nothing = (None, "", [], {})
+    nothing: tuple[Any, ...] = (None, "", [], {})
     return [
         AuditChange(field=name, before=_named_value(was, names), after=_named_value(is_now, names))
         for name, (was, is_now) in both.items()
