@@ -197,7 +197,7 @@ async def test_a_file_is_shown_first_and_then_taken(panel: AsyncClient, session:
     found = await items(session)
     oats = found[AS_GTIN[0]]
     bananas = (await session.scalars(select(Category).where(Category.code == "fruit.banana"))).one()
-    assert (oats.name, oats.name_key, oats.brand, oats.protein) == ("Oats", "oats", "Mill", 13)
+    assert (oats.name, oats.name_key, oats.brand, oats.protein) == ("Oats", "oats", "Mill", Decimal(13))
     assert (oats.category_id, oats.source) == (bananas.id, CatalogueSource.IMPORT)
     assert found[AS_GTIN[1]].category_id is None
     actions = await session.scalars(select(AuditEntry.action).where(AuditEntry.subject_id == str(oats.id)))
