@@ -225,7 +225,7 @@ async def keys_of(email: str) -> list[ApiKey]:
 async def acts_on(email: str) -> list[str]:
     async with session_scope(read_only=True) as session:
         about = select(AuditEntry).where(col(AuditEntry.subject_name).contains(email)).order_by(col(AuditEntry.id))
-        return [entry.action for entry in await session.scalars(about)]
+        return [entry.action for entry in await session.scalars(about) if entry.action.startswith("users:")]
 
 
 async def has_letter(email: str) -> bool:
