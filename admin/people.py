@@ -86,9 +86,14 @@ class UserAdmin(View, model=User):
     ]
 
     def row_links(self, request: Request, row: Any) -> list[tuple[str, str, str]]:
-        if staff_of(request).can("roles:holder"):
-            return [(f"/admin/roles/of/{row.id}", "Staff roles", "shield")]
-        return []
+        by = staff_of(request)
+        links = {
+            "roles:holder": (f"/admin/roles/of/{row.id}", "Staff roles", "shield"),
+            "audit:list": (f"/admin/audit?subject={row.id}", "What happened", "scroll-text"),
+        }
+        if not row.is_superuser and row.id != by.user_id:
+            links["acting:start"] = (f"/admin/users/{row.id}/act", "Act for them", "user-round-cog")
+        return [link for permission, link in links.items() if by.can(permission)]
 
     async def make(self, session: AsyncSession, staff: Staff, data: Any, request: Request) -> User:
         user = await accounts.create(session, by=staff, email=data.email, name=data.name)

@@ -152,6 +152,19 @@ async def test_other_permissions_do_not_help(
     assert (await act_for(browser_of(charlie), alice)).status_code == 403
 
 
+async def test_it_begins_at_the_page_of_a_user(
+    session: AsyncSession, browser_of: BrowserOf, charlie: Actor, sam: Actor, alice: Actor
+) -> None:
+    await make_role(session, charlie, "panel.user:list", "panel.user:details", code="looking")
+    browser, page = browser_of(charlie), f"/admin/user/details/{alice.user_id}"
+    way = f"/admin/users/{alice.user_id}/act"
+
+    assert way not in (await browser.get(page)).text
+    await make_role(session, charlie, "acting:start")
+    assert way in (await browser.get(page)).text
+    assert "/act" not in (await browser.get(f"/admin/user/details/{sam.user_id}")).text
+
+
 async def test_it_reaches_as_far_as_the_role(
     session: AsyncSession, browser_of: BrowserOf, charlie: Actor, alice: Actor
 ) -> None:
