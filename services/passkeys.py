@@ -106,7 +106,7 @@ async def add(session: AsyncSession, account: Account, data: PasskeyAdd, party: 
     `InvalidInput` for what is not right."""
     await sessions.require_confirmed(session, account)
     asked = await challenges.take(session, ChallengeKind.PASSKEY_SET_UP, data.challenge)
-    if asked is None or asked.user_id != account.user_id or asked.data["device"] != str(account.session_id):
+    if asked is None or asked.data["device"] != str(account.session_id):
         raise Conflict(_("That took too long. Please start again."), code="challenge_over")
     try:
         made = webauthn.verify_registration_response(
