@@ -51,7 +51,7 @@ from services import (
     sweep,
 )
 from services.core import clock, states
-from services.core.errors import Conflict
+from services.core.errors import Conflict, Gone
 from services.schemas.staff_roles import StaffRoleCreate
 from tests.conftest import TODAY, make_actor
 from tests.factories import assert_ledger_holds
@@ -423,3 +423,21 @@ async def test_two_ways_in_that_are_closed_at_once_leave_one(app: FastAPI) -> No
         return True
 
     assert sum(await asyncio.gather(*(remove(passkey.id) for passkey in kept))) == 3
+
+
+async def test_of_many_who_use_a_link_up_at_once_one_does(app: FastAPI) -> None:
+    user_id = await make_user("Lena")
+    async with session_scope() as session:
+        user = await session.get_one(User, user_id)
+        link = await one_time_links.make(session, user, LinkPurpose.VERIFY_EMAIL, email=user.email)
+        token = one_time_links.address(link).rpartition("/")[2]
+
+    async def use() -> bool:
+        try:
+            async with session_scope() as session:
+                await one_time_links.use(session, token, LinkPurpose.VERIFY_EMAIL)
+        except Gone:
+            return False
+        return True
+
+    assert sum(await asyncio.gather(*(use() for _ in range(8)))) == 1
