@@ -81,26 +81,30 @@ class Guard:
 
         visitor = self._visitor(scope)
         try:
-            await self._admit(scope, visitor)
+            known = await self._admit(scope, visitor)
         except AppError as error:
             await self._refuse(error, scope, receive, send)
             return
         await self.app(scope, receive, send)
         account = scope.get("state", {}).get("account")
-        if visitor.token and isinstance(account, Account) and not visitor.is_exempt:
+        if known is None and visitor.token and isinstance(account, Account) and not visitor.is_exempt:
             self.keeper.learn(visitor.token[0], account)
 
-    async def _admit(self, scope: Scope, visitor: Visitor) -> None:
-        """Raises `LimitExceeded`, and `Unavailable` where a limit cannot be counted that must hold."""
+    async def _admit(self, scope: Scope, visitor: Visitor) -> Known | None:
+        """Who that is, as far as it was asked.
+
+        Raises `LimitExceeded`, and `Unavailable` where a limit cannot be counted that must hold.
+        """
         limit = self._limit_of(scope)
         if visitor.is_exempt and limit is None:
-            return
+            return None
         known = self.keeper.known(visitor.token[0]) if visitor.token else None
         if not visitor.is_exempt:
             known = await self._count(visitor, known)
             known = await self._refuse_banned(scope, visitor, limit, known)
         if limit is not None:
             await self._spend(limit, visitor, known)
+        return known
 
     async def _count(self, visitor: Visitor, known: Known | None) -> Known | None:
         seconds = self.keeper.count(known.key if known else visitor.address)

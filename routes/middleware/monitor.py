@@ -16,8 +16,8 @@ UNWATCHED = re.compile(r"^/(static/|sw\.js$|healthz$|readyz$|metrics$)")
 # Of these, only how they went is kept: what is sent there opens doors. By the first part of a route's name.
 PRIVATE = frozenset(
     {
-        "account", "acting", "api_keys", "auth", "challenges", "channels", "feeds", "invitations", "keys", "links",
-        "openid", "passkeys", "recovery", "sessions", "sign_in", "totp", "users", "verify",
+        "account", "acting", "api_keys", "auth", "channels", "feeds", "identities", "invitations", "links", "live",
+        "passkeys", "second_factor", "sessions",
     }
 )  # fmt: skip
 PRIVATE_PATH = re.compile(r"/(auth|login|register|invitations|feeds|do|settings|users)(/|$)")

@@ -25,7 +25,7 @@ _HARMLESS_HEADERS = frozenset(
 )  # fmt: skip
 _HARMLESS_QUERY = frozenset({"atomic", "limit", "sort", "total", "unread", "urgency", "window"})
 _SECRET_WORDS = re.compile(
-    r"pass|secret|token|code|key|auth|cookie|credential|session|otp|pin$|hash|signature|e-?mail|^url$|address|phone|invit",
+    r"pass|secret|token|ticket|code|key|auth|cookie|credential|session|otp|pin$|hash|signature|e-?mail|^url$|address|phone|invit",
     re.IGNORECASE,
 )
 _EMAIL = re.compile(r"[^\s@\"'<>(),;:]{1,64}@[^\s@\"'<>(),;:]{1,255}")
