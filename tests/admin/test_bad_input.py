@@ -203,3 +203,35 @@ async def test_names_in_any_script_survive(panel: AsyncClient, session: AsyncSes
     assert (await fresh(session, Unit, rows["unit"])).name == name
     assert name in html.read((await panel.get(f"/admin/unit/details/{rows['unit']}")).text).text
     assert name in (await panel.get("/admin/unit/export/csv")).text
+
+
+MARKUP = "<script>alert(1)</script> 100% {x}"
+
+
+async def test_what_is_called_by_markup_stays_text(panel: AsyncClient, session: AsyncSession, rows: Rows) -> None:
+    for address, values in (
+        (f"/admin/category/edit/{rows['category']}", {"name": MARKUP}),
+        (f"/admin/menu-item/edit/{rows['menu-item']}", {"label": MARKUP}),
+        (f"/admin/dictionary-entry/edit/{rows['dictionary-entry']}", {"label": MARKUP}),
+    ):
+        assert (await fill_in(panel, address, **values)).status_code == 303
+    made = await panel.post("/admin/roles/new", data={"code": "m", "name": MARKUP, "data_scope": "self"})
+    assert made.status_code == 303
+
+    asked = await panel.post("/admin/category/delete", data={"pks": rows["category"]})
+    pages = [
+        await panel.get("/admin/"),
+        await panel.get("/admin/category/list"),
+        await panel.get(f"/admin/category/details/{rows['category']}"),
+        await panel.get(f"/admin/category/edit/{rows['category']}"),
+        await panel.get("/admin/menu-item/list"),
+        await panel.get("/admin/dictionary-entry/list"),
+        await panel.get("/admin/roles"),
+        await panel.get(made.headers["location"]),
+        await panel.get(f"/admin/roles/of/{rows['user']}"),
+        asked,
+    ]
+    for page in pages:
+        assert page.status_code == 200, page.url
+        assert "<script>alert" not in page.text, page.url
+        assert MARKUP in html.read(page.text).text, page.url
