@@ -90,7 +90,7 @@ async def test_secrets_are_left_out_before_anything_is_written(
     await client.get(f"/do/{secret}?ticket={secret}")
     await client.get(f"/nowhere/{secret}?next=/reset/{secret}", headers={"Referer": f"http://localhost/{secret}"})
     nested = {"items": [{"apiKey": secret, "deep": {"password": [secret], "note": f"see {secret}"}}], "pin": secret}
-    await client.post("/echo", json=nested, headers={"X-Api-Key": secret, "X-Forwarded-For": secret})
+    await client.post("/echo", json=nested, headers={"X-Api-Key": "shortish", "Cookie": "a=biscuit"})
     await client.post("/echo", data={"password": secret, "text": f"mail {secret} to eve@example.com"})
     await client.post("/echo", files={"file": ("name", secret.encode(), "text/plain")}, data={"a": secret})
     await client.post("/echo", content=f'{{"password": "{secret}', headers={"Content-Type": "application/json"})
@@ -101,7 +101,17 @@ async def test_secrets_are_left_out_before_anything_is_written(
     rows = await seen(session, recorder)
     assert len(rows) == 12
     kept = await everything_in(session, "monitored_request", "monitored_query", "monitored_shape")
-    for hidden in (secret, PASSWORD, cookie, "Bearer", "example.com", "Token", browser.cookies["larder_session"]):
+    for hidden in (
+        secret,
+        PASSWORD,
+        cookie,
+        "Bearer",
+        "example.com",
+        "Token",
+        "shortish",
+        "biscuit",
+        browser.cookies["larder_session"],
+    ):
         assert hidden not in kept, hidden
     by_route = {row.route: row for row in rows}
     # What is harmless is there.
