@@ -1,4 +1,4 @@
-"""Acting for somebody: staff uses the app as one of its users, for a short while, and everybody can see that they did."""
+"""Acting for somebody: staff uses the app as one of its users, for a short while, and everybody can see it."""
 
 from uuid import UUID
 
