@@ -29,7 +29,9 @@ class Gate:
 
 
 def guard_routes(app: FastAPI) -> None:
-    """Put a gate before each route but those that cannot be switched off."""
+    """Put a gate before each route but those that cannot be switched off: one, however many apps share the routes."""
     for route in app.routes:
-        if isinstance(route, Route | WebSocketRoute) and not endpoints.is_protected(route.path, route.name):
+        if not isinstance(route, Route | WebSocketRoute) or endpoints.is_protected(route.path, route.name):
+            continue
+        if not isinstance(route.app, Gate):
             route.app = Gate(route.app, route.path_format)
