@@ -25,7 +25,8 @@ ClientOf = Callable[..., AsyncClient]
 
 # Many of a kind are as good as one.
 KIND = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
-ELSEWHERE = ("/admin", "/static", "/api")
+# Who is signed in is sent home from where one signs in.
+ELSEWHERE = ("/admin", "/static", "/api", "/login")
 PERMISSIONS = frozenset().union(*ROLE_PERMISSIONS.values())
 
 
@@ -68,7 +69,8 @@ def asked_by(page: html.Element) -> Iterator[tuple[str, str]]:
     yield from (("GET", link.attrs["href"]) for link in page.all("a"))
     yield from (("POST", button.attrs["formaction"]) for button in page.all("button") if "formaction" in button.attrs)
     for form in page.all("form"):
-        if form.all("button"):
+        # One that is hidden is for scripts, which show it.
+        if form.all("button") and "hidden" not in form.attrs:
             yield form.attrs.get("method", "get").upper(), form.attrs["action"]
 
 
