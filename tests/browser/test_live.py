@@ -104,8 +104,8 @@ def test_whoever_is_signed_out_elsewhere_leaves_at_once(phone: Page, open_page: 
     other = open_page(DESK, storage_state=phone.context.storage_state())
     assert other.context.cookies() == [here]
 
-    other.goto("/settings")
-    other.get_by_role("button", name="Sign out everywhere").click()
+    other.goto("/settings/devices")
+    other.get_by_role("button", name="Sign out everywhere", exact=True).click()
 
     expect(phone).to_have_url(re.compile("/login"))
 
