@@ -107,6 +107,10 @@ class LiveKind(StrEnum):
     NOTIFICATIONS_READ = "notification.read"
     SESSION_REVOKED = "session.revoked"
     MEMBER_REMOVED = "member.removed"
+    CHAT_MESSAGE = "chat.message"
+    CHAT_CHANGED = "chat.changed"
+    CHAT_DELETED = "chat.deleted"
+    CHAT_READ = "chat.read"
 
 
 class NotificationKind(StrEnum):
@@ -114,6 +118,7 @@ class NotificationKind(StrEnum):
     TODAY = "today"
     EXPIRED = "expired"
     LOW_STOCK = "low_stock"
+    MENTION = "mention"
 
 
 class ChannelKind(StrEnum):
@@ -180,6 +185,34 @@ class MenuKind(StrEnum):
 class ProblemState(StrEnum):
     OPEN = "open"
     RESOLVED = "resolved"
+
+
+class FilePurpose(StrEnum):
+    """What a file was sent for: an avatar belongs to its uploader, the picture of a catalogue item to everybody."""
+
+    AVATAR = "avatar"
+    CATALOGUE = "catalogue"
+    PRODUCT = "product"
+    LOT = "lot"
+    MESSAGE = "message"
+
+
+class FileKind(StrEnum):
+    IMAGE = "image"
+    DOCUMENT = "document"
+
+
+class FileState(StrEnum):
+    """Whether its bytes are in the storage: not yet, all of them, or only until somebody tidies."""
+
+    PENDING = "pending"
+    READY = "ready"
+    RELEASED = "released"
+
+
+class MessageKind(StrEnum):
+    TEXT = "text"
+    SYSTEM = "system"
 
 
 def _column(sa_type: Any, **options: Any) -> Any:
@@ -447,6 +480,43 @@ class Invitation(SQLModel, table=True):
     accepted_at: datetime | None = _optional_moment()
 
 
+# Files
+
+
+class StoredFile(SQLModel, table=True):
+    """Bytes in the storage, at `key` and below. What it belongs to refers to it; a file nobody refers to is tidied up.
+
+    `size`: bytes of all its sizes together. `digest`: SHA-256 of a document, or of the large size of an image.
+    """
+
+    __tablename__ = "stored_file"
+
+    id: UUID = _id()
+    household_id: UUID | None = _optional_ref("household.id")
+    uploader_id: UUID | None = _optional_ref("user.id")
+    purpose: FilePurpose = _enum(FilePurpose)
+    state: FileState = _enum(FileState, default=FileState.PENDING)
+    kind: FileKind = _enum(FileKind)
+    name: str = Field(default="", max_length=200)
+    media_type: str = Field(max_length=100)
+    size: int = _column(sa.BigInteger)
+    width: int | None = None
+    height: int | None = None
+    key: str = Field(max_length=100, unique=True)
+    digest: str = Field(max_length=64)
+    created_at: datetime = _moment()
+
+    def __str__(self) -> str:
+        return self.name or str(self.id)
+
+
+class Avatar(SQLModel, table=True):
+    """A user's picture."""
+
+    user_id: UUID = _column(Id, foreign_key="user.id", ondelete="CASCADE", primary_key=True)
+    file_id: UUID = _column(Id, foreign_key="stored_file.id", ondelete="CASCADE", unique=True)
+
+
 # Words
 
 
@@ -554,6 +624,7 @@ class CatalogueItem(SQLModel, table=True):
     cholesterol: Decimal | None = _optional_exact(NUTRIENT)
     allergens: str = Field(default="", max_length=500)
     image_url: str | None = Field(default=None, max_length=500)
+    picture_id: UUID | None = _optional_ref("stored_file.id")
     source: CatalogueSource = _enum(CatalogueSource)
     source_licence: str = Field(default="", max_length=100)
     fetched_at: datetime | None = _optional_moment()
@@ -588,6 +659,7 @@ class Product(SQLModel, table=True):
     thawed_days: int | None = None
     soon_days: int | None = None
     may_freeze: bool | None = None
+    picture_id: UUID | None = _optional_ref("stored_file.id")
     note: str = Field(default="", max_length=2000)
     archived_at: datetime | None = _optional_moment()
     created_at: datetime = _moment()
@@ -679,6 +751,15 @@ class Lot(SQLModel, table=True):
         return f"lot {self.id}"
 
 
+class LotPhoto(SQLModel, table=True):
+    """A photo of a lot, as of its label."""
+
+    __tablename__ = "lot_photo"
+
+    lot_id: UUID = _column(Id, foreign_key="lot.id", ondelete="CASCADE", primary_key=True)
+    file_id: UUID = _column(Id, foreign_key="stored_file.id", ondelete="CASCADE", primary_key=True, unique=True)
+
+
 class Event(SQLModel, table=True):
     """One booking in the ledger: appended, never changed.
 
@@ -730,6 +811,121 @@ class IdempotencyRecord(SQLModel, table=True):
     created_at: datetime = _moment()
 
 
+# Talk
+
+
+class Chat(SQLModel, table=True):
+    """Where a household talks. `is_for_all`: every member belongs to it; else those of `ChatMember` do.
+
+    `last_seq` is the number of its newest message; numbers are given under a lock on this row, so their order is that
+    of the commits. `tells_stock`: what happens to stock is said in it.
+    """
+
+    __table_args__ = (sa.UniqueConstraint("household_id", "title_key"),)
+
+    id: UUID = _id()
+    household_id: UUID = _ref("household.id", index=False)
+    owner_id: UUID | None = _optional_ref("user.id")
+    title: str = Field(max_length=255)
+    title_key: str = Field(max_length=1000)
+    is_for_all: bool = True
+    tells_stock: bool = False
+    last_seq: int = 0
+    archived_at: datetime | None = _optional_moment()
+    created_at: datetime = _moment()
+    updated_at: datetime = _moment()
+
+    household: Household = _relationship()
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class ChatMember(SQLModel, table=True):
+    """Somebody who was chosen for a chat that is not for all."""
+
+    __tablename__ = "chat_member"
+
+    chat_id: UUID = _column(Id, foreign_key="chat.id", ondelete="CASCADE", primary_key=True)
+    user_id: UUID = _column(Id, foreign_key="user.id", ondelete="CASCADE", primary_key=True, index=True)
+    joined_at: datetime = _moment()
+
+
+class ReadMarker(SQLModel, table=True):
+    """Up to which message somebody has read a chat."""
+
+    __tablename__ = "read_marker"
+
+    chat_id: UUID = _column(Id, foreign_key="chat.id", ondelete="CASCADE", primary_key=True)
+    user_id: UUID = _column(Id, foreign_key="user.id", ondelete="CASCADE", primary_key=True, index=True)
+    seq: int = 0
+    read_at: datetime = _moment()
+
+
+class Message(SQLModel, table=True):
+    """Something said in a chat: `seq` numbers them. Without an author it is of a former member, or the system's own.
+
+    One that was deleted keeps its place and loses its words. A system message says what `event_id` did to stock.
+    """
+
+    __table_args__ = (sa.UniqueConstraint("chat_id", "seq"),)
+
+    id: UUID = _id()
+    chat_id: UUID = _ref("chat.id", index=False)
+    seq: int
+    kind: MessageKind = _enum(MessageKind, default=MessageKind.TEXT)
+    author_id: UUID | None = _optional_ref("user.id")
+    content: str = _column(sa.Text, default="")
+    content_key: str = _column(sa.Text, default="")
+    reply_to_id: UUID | None = _optional_ref("message.id")
+    product_id: UUID | None = _optional_ref("product.id")
+    lot_id: UUID | None = _optional_ref("lot.id")
+    event_id: UUID | None = _optional_ref("event.id")
+    created_at: datetime = _moment()
+    edited_at: datetime | None = _optional_moment()
+    deleted_at: datetime | None = _optional_moment()
+
+    chat: Chat = _relationship()
+
+    def __str__(self) -> str:
+        return f"message {self.seq}"
+
+
+class MessageRevision(SQLModel, table=True):
+    """What a message said before it was edited or deleted."""
+
+    __tablename__ = "message_revision"
+
+    id: UUID = _id()
+    message_id: UUID = _ref("message.id")
+    content: str = _column(sa.Text)
+    replaced_at: datetime = _moment()
+
+
+class Mention(SQLModel, table=True):
+    """Somebody a message names."""
+
+    message_id: UUID = _column(Id, foreign_key="message.id", ondelete="CASCADE", primary_key=True)
+    user_id: UUID = _column(Id, foreign_key="user.id", ondelete="CASCADE", primary_key=True, index=True)
+
+
+class Reaction(SQLModel, table=True):
+    """One emoji of one member under a message."""
+
+    message_id: UUID = _column(Id, foreign_key="message.id", ondelete="CASCADE", primary_key=True)
+    user_id: UUID = _column(Id, foreign_key="user.id", ondelete="CASCADE", primary_key=True, index=True)
+    emoji: str = Field(primary_key=True, max_length=32)
+    created_at: datetime = _moment()
+
+
+class Attachment(SQLModel, table=True):
+    """A file that came with a message."""
+
+    message_id: UUID = _column(Id, foreign_key="message.id", ondelete="CASCADE", primary_key=True)
+    file_id: UUID = _column(Id, foreign_key="stored_file.id", ondelete="CASCADE", primary_key=True, unique=True)
+    position: int = 0
+
+
 # What is told, and to whom
 
 
@@ -750,7 +946,7 @@ class Outbox(SQLModel, table=True):
 
 
 class Notification(SQLModel, table=True):
-    """One thing one member is told, once ever for each (member, kind, lot or product, date).
+    """One thing one member is told, once ever for each (member, kind, lot or product, date), or (member, message).
 
     `in_app`: whether it shows in the app; the others wait for a digest. `digest_on`: the day of the digest it was in.
     """
@@ -758,6 +954,7 @@ class Notification(SQLModel, table=True):
     __table_args__ = (
         _unique_where("uq_notification_lot", "user_id", "lot_id", "kind", "due_on", where="lot_id IS NOT NULL"),
         _unique_where("uq_notification_product", "user_id", "product_id", "kind", "due_on", where="lot_id IS NULL"),
+        _unique_where("uq_notification_message", "user_id", "message_id", where="message_id IS NOT NULL"),
         sa.Index("ix_notification_list", "user_id", "id"),
         sa.Index(
             "ix_notification_unread",
@@ -771,8 +968,9 @@ class Notification(SQLModel, table=True):
     user_id: UUID = _ref("user.id", index=False)
     household_id: UUID = _ref("household.id")
     kind: NotificationKind = _enum(NotificationKind)
-    product_id: UUID = _ref("product.id")
+    product_id: UUID | None = _optional_ref("product.id", ondelete="CASCADE")
     lot_id: UUID | None = _optional_ref("lot.id", ondelete="CASCADE")
+    message_id: UUID | None = _optional_ref("message.id", ondelete="CASCADE")
     due_on: date
     in_app: bool = True
     created_at: datetime = _moment()
