@@ -1,8 +1,8 @@
 """How each member wants to hear of each household: of what, where, and when."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete
 
 from db import insert_new
-from models import ChannelKind, Membership, NotificationKind, Preference, Product, ProductMute
+from models import Channel, ChannelKind, Membership, NotificationKind, Preference, Product, ProductMute
 from services import audit, households, products
 from services.permissions import Actor
 from services.schemas.notifications import DIGEST_AT, MutedProduct, PreferencesRead, PreferencesUpdate
@@ -23,7 +23,12 @@ DEFAULT_WANTED: Mapping[NotificationKind, list[ChannelKind]] = {
     NotificationKind.TODAY: list(ChannelKind),
     NotificationKind.EXPIRED: list(ChannelKind),
     NotificationKind.LOW_STOCK: [ChannelKind.IN_APP],
+    NotificationKind.MENTION: list(ChannelKind),
 }
+
+OF_MEMBERSHIP = sa.and_(
+    col(Preference.user_id) == col(Membership.user_id), col(Preference.household_id) == col(Membership.household_id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,14 @@ class Rhythm:
         minute = local.hour * 60 + local.minute
         return minute >= self.sends_at and not self.is_quiet(minute)
 
+    def leaves_at(self, local: datetime) -> datetime:
+        """When what is not for the digest leaves: at once, or when quiet hours are over."""
+        minute = local.hour * 60 + local.minute
+        if self.quiet_until is None or not self.is_quiet(minute):
+            return local
+        day = local.date() if minute < self.quiet_until else local.date() + timedelta(days=1)
+        return datetime.combine(day, time(*divmod(self.quiet_until, 60)), local.tzinfo)
+
     @property
     def turns(self) -> set[int]:
         """The minutes of a day at which it can become due."""
@@ -75,6 +88,26 @@ async def edit_preferences(session: AsyncSession, actor: Actor, data: Preference
     audit.record(session, "preferences:edit", by=actor, subject=preference, before=before, after=after)
     await households.look_again(session, actor.household_id)
     return await _read(session, actor, membership, preference)
+
+
+def wanted(stored: Mapping[str, list[str]] | None, kind: NotificationKind) -> list[str]:
+    """Where somebody with these preferences wants to hear of that kind."""
+    return (stored or {}).get(kind.value, DEFAULTS[kind.value])
+
+
+async def find_ways(
+    session: AsyncSession, user_ids: Collection[UUID]
+) -> dict[UUID, list[tuple[ChannelKind, UUID | None]]]:
+    """Everywhere these users can be reached outside the app."""
+    ways: dict[UUID, list[tuple[ChannelKind, UUID | None]]] = {
+        user_id: [(ChannelKind.EMAIL, None)] for user_id in user_ids
+    }
+    rows = await session.execute(
+        sa.select(col(Channel.user_id), col(Channel.kind), col(Channel.id)).where(col(Channel.user_id).in_(user_ids))
+    )
+    for user_id, kind, channel_id in rows:
+        ways[user_id].append((kind, channel_id))
+    return ways
 
 
 async def is_muted(session: AsyncSession, actor: Actor, product_id: UUID) -> bool:
@@ -104,10 +137,7 @@ def _said(membership: Membership, preference: Preference) -> dict[str, Any]:
 
 async def _mine(session: AsyncSession, actor: Actor) -> tuple[Membership, Preference]:
     mine = (col(Membership.user_id) == actor.user_id, col(Membership.household_id) == actor.household_id)
-    both = sa.and_(
-        col(Preference.user_id) == col(Membership.user_id), col(Preference.household_id) == col(Membership.household_id)
-    )
-    found = await session.execute(sa.select(Membership, Preference).outerjoin(Preference, both).where(*mine))
+    found = await session.execute(sa.select(Membership, Preference).outerjoin(Preference, OF_MEMBERSHIP).where(*mine))
     membership, preference = found.one()
     if preference is None:
         preference = Preference(user_id=actor.user_id, household_id=actor.household_id, wanted=_complete({}))
@@ -122,7 +152,8 @@ async def _read(session: AsyncSession, actor: Actor, membership: Membership, pre
         .order_by(col(Product.name_key))
     )
     return PreferencesRead(
-        **preference.model_dump(),
+        **preference.model_dump(exclude={"wanted"}),
+        wanted={**DEFAULTS, **preference.wanted},
         soon_days=membership.soon_days,
         muted=[MutedProduct(id=product_id, name=name) for product_id, name in muted],
     )

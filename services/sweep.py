@@ -20,7 +20,6 @@ from sqlmodel import col, update
 
 from db import Id, UTCDateTime, id_like, insert_new, json_lists, session_scope
 from models import (
-    Channel,
     ChannelKind,
     Delivery,
     Digest,
@@ -242,11 +241,11 @@ async def _digests(
         ],
     )
     unread = await _take_unread(session, [(user_id, household_id) for user_id, household_id in claimed], today)
-    channels = await _channels(session, {user_id for user_id, _household_id in unread})
+    ways = await preferences.find_ways(session, {user_id for user_id, _household_id in unread})
     deliveries = []
     for (user_id, household_id), found in unread.items():
         wanted = due[user_id, household_id].wanted
-        for channel, channel_id in channels[user_id]:
+        for channel, channel_id in ways[user_id]:
             told = sorted(str(notification_id) for kind, notification_id in found if channel in wanted[kind])
             if told:
                 data = {"notification_ids": told, "day": today.isoformat()}
@@ -273,6 +272,8 @@ async def _take_unread(
             update(Notification)
             .where(sa.tuple_(col(Notification.user_id), col(Notification.household_id)).in_(whose))
             .where(col(Notification.read_at).is_(None), col(Notification.digest_on).is_(None))
+            # Who was mentioned has heard of it at once.
+            .where(col(Notification.kind) != NotificationKind.MENTION)
             .values(digest_on=today)
             .returning(
                 col(Notification.user_id), col(Notification.household_id), col(Notification.kind), col(Notification.id)
@@ -282,19 +283,6 @@ async def _take_unread(
         for user_id, household_id, kind, notification_id in found:
             taken[user_id, household_id].append((kind, notification_id))
     return taken
-
-
-async def _channels(session: AsyncSession, user_ids: set[UUID]) -> dict[UUID, list[tuple[ChannelKind, UUID | None]]]:
-    """Everywhere these users can be reached outside the app."""
-    channels: dict[UUID, list[tuple[ChannelKind, UUID | None]]] = {
-        user_id: [(ChannelKind.EMAIL, None)] for user_id in user_ids
-    }
-    rows = await session.execute(
-        sa.select(col(Channel.user_id), col(Channel.kind), col(Channel.id)).where(col(Channel.user_id).in_(user_ids))
-    )
-    for user_id, kind, channel_id in rows:
-        channels[user_id].append((kind, channel_id))
-    return channels
 
 
 async def _set_next_looks(
@@ -314,9 +302,6 @@ async def _set_next_looks(
 
 
 _HOUSEHOLD_IDS = bindparam("household_ids", type_=Id, expanding=True)
-_PREFERENCE = sa.and_(
-    col(Preference.user_id) == col(Membership.user_id), col(Preference.household_id) == col(Membership.household_id)
-)
 
 _MEMBERS = (
     sa.select(
@@ -328,7 +313,7 @@ _MEMBERS = (
         col(Preference.quiet_until),
     )
     .join(User, col(User.id) == col(Membership.user_id))
-    .outerjoin(Preference, _PREFERENCE)
+    .outerjoin(Preference, preferences.OF_MEMBERSHIP)
     .where(col(Membership.household_id).in_(_HOUSEHOLD_IDS), col(User.is_active))
 )
 
@@ -356,7 +341,7 @@ def _news(statement: sa.Select[Any]) -> sa.Select[Any]:
     found = (
         statement.add_columns(col(Membership.user_id), wanted.label("wanted"))
         .join(User, col(User.id) == col(Membership.user_id))
-        .outerjoin(Preference, _PREFERENCE)
+        .outerjoin(Preference, preferences.OF_MEMBERSHIP)
         .where(col(User.is_active), ~is_muted)
         .subquery()
     ).c
