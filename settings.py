@@ -24,6 +24,7 @@ _ASYNC_DRIVERS = {
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
 }
+_S3_OPTIONS = {"endpoint", "region", "public"}
 _BUSES = {"memory", "postgres", "postgresql", "postgresql+asyncpg", "redis", "rediss"}
 
 
@@ -70,6 +71,64 @@ class MailServer:
         return cls(parts.scheme, parts.hostname, port, username, password, sender)
 
 
+@dataclass(frozen=True, slots=True)
+class StorageAddress:
+    """Where files are kept: `file` in a folder, `s3` in a bucket, `memory` for tests.
+
+    `public`: where browsers reach the bucket with signed links; empty where they do not, and files go through us. None:
+    at the endpoint, if that is https.
+    """
+
+    scheme: str
+    path: Path = Path()
+    bucket: str = ""
+    prefix: str = ""
+    access_key: str = ""
+    secret_key: str = field(default="", repr=False)
+    endpoint: str = ""
+    region: str = ""
+    public: str | None = None
+
+    @classmethod
+    def parse(cls, url: str) -> "StorageAddress":
+        """From `file:///path`, `s3://key:secret@bucket/prefix?endpoint=https://…&region=…&public=https://…`, `memory://`.
+
+        What an S3 address leaves out is in the variables every S3 program reads (`AWS_ACCESS_KEY_ID` and so on).
+        """
+        parts = urlsplit(url)
+        if parts.scheme == "memory":
+            return cls("memory")
+        if parts.scheme == "file" and not parts.netloc and len(parts.path) > 1:
+            return cls("file", path=Path(unquote(parts.path)))
+        if parts.scheme != "s3" or not parts.hostname:
+            raise ValueError("use file:///path, s3://key:secret@bucket/prefix?endpoint=https://…&region=… or memory://")
+        options = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+        if unknown := options.keys() - _S3_OPTIONS:
+            raise ValueError(f"there is no option {', '.join(sorted(unknown))}; use {', '.join(sorted(_S3_OPTIONS))}")
+        if bool(parts.username) != bool(parts.password):
+            raise ValueError("name the key and its secret, as in s3://key:secret@bucket, or neither")
+        for name in ("endpoint", "public"):
+            given = urlsplit(options.get(name, ""))
+            if options.get(name) and (given.scheme not in {"http", "https"} or not given.hostname):
+                raise ValueError(f"{name} is an address, as in https://s3.example.org")
+        return cls(
+            "s3",
+            bucket=parts.netloc.rpartition("@")[2],  # as it is written: names of buckets are not names of hosts
+            prefix=unquote(parts.path).strip("/"),
+            access_key=unquote(parts.username or ""),
+            secret_key=unquote(parts.password or ""),
+            endpoint=options.get("endpoint", "").rstrip("/"),
+            region=options.get("region", ""),
+            public=options["public"].rstrip("/") if "public" in options else None,
+        )
+
+    def __str__(self) -> str:
+        """Without what is secret."""
+        if self.scheme == "file":
+            return self.path.as_uri()
+        return "/".join(part for part in (f"{self.scheme}://{self.bucket}", self.prefix) if part)
+
+
 class Settings(BaseSettings):
     """Everything an operator can set. `docs/operations.md` explains each."""
 
@@ -85,6 +144,7 @@ class Settings(BaseSettings):
     task_concurrency: int = Field(default=4, ge=1, le=100)
     task_lease: float = Field(default=45, ge=1, le=3600)
     task_grace: float = Field(default=8, ge=0, le=600)
+    storage_url: SecretStr = SecretStr((VAR / "files").as_uri())
     mail_url: SecretStr = SecretStr("console://")
     vapid_private_key: SecretStr | None = None
     outbound_allow: str = ""
@@ -133,6 +193,12 @@ class Settings(BaseSettings):
             raise ValueError("use memory://, postgresql://… or redis://…")
         return value
 
+    @field_validator("storage_url")
+    @classmethod
+    def _know_the_storage(cls, value: SecretStr) -> SecretStr:
+        StorageAddress.parse(value.get_secret_value())
+        return value
+
     @field_validator("mail_url")
     @classmethod
     def _know_the_mail_server(cls, value: SecretStr) -> SecretStr:
@@ -174,6 +240,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _keep_files_for_good(self) -> "Settings":
+        if self.is_production and self.storage.scheme == "memory":
+            raise ValueError("LARDER_STORAGE_URL=memory:// forgets every file at the end; use file:///path or s3://…")
+        return self
+
+    @model_validator(mode="after")
     def _have_an_engine(self) -> "Settings":
         if self.tasks is TaskEngine.DISTRIBUTED and self.is_sqlite:
             raise ValueError("LARDER_TASKS=distributed needs PostgreSQL; with SQLite the web process does the tasks")
@@ -192,6 +264,10 @@ class Settings(BaseSettings):
     @property
     def mail(self) -> MailServer:
         return MailServer.parse(self.mail_url.get_secret_value())
+
+    @property
+    def storage(self) -> StorageAddress:
+        return StorageAddress.parse(self.storage_url.get_secret_value())
 
     @property
     def home(self) -> str:

@@ -1,0 +1,293 @@
+"""Where files are kept: a folder, a bucket, or memory, alike to whoever uses them.
+
+Keys are made by the server. A store that fails, or does not answer within some ten seconds, raises `Unavailable`; an
+object that is not there raises `NotFound`. Never call it with a session open.
+"""
+
+import os
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+import anyio.to_thread
+import obstore
+import structlog
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, MemoryStore, S3Store
+
+from services.core import ids
+from services.core.errors import NotFound, Unavailable
+from services.core.i18n import _
+from services.core.presigning import Signer
+from settings import StorageAddress, get_settings
+
+if TYPE_CHECKING:  # obstore has the names of types for checkers only
+    from obstore import GetOptions
+    from obstore.store import ObjectStore
+
+log = structlog.get_logger()
+
+# What a bucket takes as a part at least; two are on their way at once.
+PART = 5 * 1024 * 1024
+PARTS_AT_ONCE = 2
+CHUNK = 256 * 1024
+LISTED_AT_ONCE = 500
+# A server that is down is asked again within the time one that hangs is waited for.
+PATIENCE = timedelta(seconds=10)
+REGION = "us-east-1"
+_PART_OF_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An object as a list names it. `size` in bytes."""
+
+    key: str
+    size: int
+    modified_at: datetime
+
+
+class Storage:
+    """`origin`: of the links `presign` makes; None where it makes none."""
+
+    origin: str | None = None
+
+    def __init__(self, store: "ObjectStore", address: StorageAddress) -> None:
+        self.address = address
+        self._store = store
+
+    def __str__(self) -> str:
+        return str(self.address)
+
+    async def put(self, key: str, source: Path | bytes, *, media_type: str) -> None:
+        """Keep it whole or not at all, in place of what was there. A path is read a part at a time."""
+        with _failing(self, "put", key, missing=Unavailable):
+            await obstore.put_async(
+                self._store,
+                _checked(key),
+                source,
+                attributes=self._attributes(media_type),
+                chunk_size=PART,
+                max_concurrency=PARTS_AT_ONCE,
+            )
+
+    async def read(self, key: str) -> bytes:
+        """All of it, in memory: for what is known to be small."""
+        with _failing(self, "read", key):
+            found = await obstore.get_async(self._store, _checked(key))
+            return bytes(await found.bytes_async())
+
+    async def stream(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """From byte `start` on, up to `end`, which is not in it. What is past the end of the object is empty."""
+        if end is not None and end <= start:
+            return
+        options: GetOptions = {}
+        if end is not None:
+            options["range"] = (start, end)
+        elif start:
+            options["range"] = {"offset": start}
+        with _failing(self, "read", key):
+            try:
+                found = await obstore.get_async(self._store, _checked(key), options=options)
+            except (BaseError, OSError, ValueError):
+                # Each store refuses a range past the end in its own words.
+                size = await self.size(key) if start else None
+                if size is not None and start >= size:
+                    return
+                raise
+            async for chunk in found.stream(min_chunk_size=CHUNK):
+                yield bytes(chunk)
+
+    async def size(self, key: str) -> int | None:
+        """In bytes; None when there is no such object."""
+        try:
+            with _failing(self, "size", key):
+                return (await obstore.head_async(self._store, _checked(key)))["size"]
+        except NotFound:
+            return None
+
+    async def delete(self, keys: Iterable[str]) -> None:
+        """Those that are there; it is fine when none is."""
+        for key in [_checked(key) for key in keys]:
+            try:
+                with _failing(self, "delete", key):
+                    await obstore.delete_async(self._store, key)
+            except NotFound:
+                continue
+
+    async def list(self, prefix: str = "") -> AsyncIterator[Entry]:
+        """Every object below `prefix`, which ends where a part of a key ends."""
+        with _failing(self, "list", prefix, missing=Unavailable):
+            found = obstore.list(self._store, _checked(prefix) if prefix else None, chunk_size=LISTED_AT_ONCE)
+            async for entries in found:
+                for entry in entries:
+                    yield Entry(entry["path"], entry["size"], entry["last_modified"])
+
+    async def presign(self, key: str, *, expires_in: timedelta, download_as: str | None, media_type: str) -> str | None:
+        """A link with which anybody can get the object for a while; None where the store knows no links."""
+        return None
+
+    async def check(self) -> None:
+        """Whether it answers. Changes nothing."""
+        with _failing(self, "check", "", missing=Unavailable):
+            async for _entries in obstore.list(self._store, "check", chunk_size=1):
+                return
+
+    async def try_writing(self) -> None:
+        """Whether it takes an object and gives it back."""
+        key = f"check/{ids.new_id().hex}"
+        await self.put(key, b"check", media_type="text/plain")
+        if await self.read(key) != b"check":
+            raise Unavailable(_("The files cannot be reached at the moment. Please try again."))
+        await self.delete([key])
+
+    def _attributes(self, media_type: str) -> dict[str, str] | None:
+        return None
+
+
+class FolderStorage(Storage):
+    def __init__(self, address: StorageAddress) -> None:
+        address.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        super().__init__(LocalStore(address.path, automatic_cleanup=True), address)
+
+    async def check(self) -> None:
+        path = self.address.path
+        # One that is gone would be made again by the next put, on a disk that is not the one it was on.
+        if not await anyio.to_thread.run_sync(lambda: path.is_dir() and os.access(path, os.W_OK | os.X_OK)):
+            raise _unavailable(self, "check", "", FileNotFoundError(path))
+
+
+class MemoryStorage(Storage):
+    def __init__(self, address: StorageAddress) -> None:
+        super().__init__(MemoryStore(), address)
+
+
+class BucketStorage(Storage):
+    def __init__(self, address: StorageAddress) -> None:
+        region = address.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or REGION
+        endpoint = address.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        keys = (
+            {"access_key_id": address.access_key, "secret_access_key": address.secret_key} if address.access_key else {}
+        )
+        store = S3Store(
+            address.bucket,
+            prefix=address.prefix or None,
+            region=region,
+            virtual_hosted_style_request=False,
+            client_options={
+                "allow_http": endpoint.startswith("http://"),
+                "connect_timeout": timedelta(seconds=4),
+                # For a pause, not for the whole: how long a body takes is for its size and for who reads it.
+                "read_timeout": PATIENCE,
+                "timeout": timedelta(hours=1),
+            },
+            retry_config={
+                "max_retries": 2,
+                "retry_timeout": PATIENCE,
+                "backoff": {
+                    "init_backoff": timedelta(milliseconds=100),
+                    "max_backoff": timedelta(seconds=1),
+                    "base": 2,
+                },
+            },
+            **({"endpoint": endpoint} if endpoint else {}),
+            **keys,
+        )
+        super().__init__(store, address)
+        self._signer = _signer(address, region, endpoint)
+        if self._signer:
+            parts = urlsplit(self._signer.base)
+            self.origin = f"{parts.scheme}://{parts.netloc}"
+
+    async def presign(self, key: str, *, expires_in: timedelta, download_as: str | None, media_type: str) -> str | None:
+        if not self._signer:
+            return None
+        shown = "inline" if download_as is None else f"attachment; filename*=UTF-8''{quote(download_as, safe='')}"
+        return self._signer.sign(
+            "/".join(part for part in (self.address.prefix, _checked(key)) if part),
+            expires_in=expires_in,
+            answer={
+                "response-cache-control": f"private, max-age={int(expires_in.total_seconds())}, immutable",
+                "response-content-disposition": shown,
+                "response-content-type": media_type,
+            },
+        )
+
+    def _attributes(self, media_type: str) -> dict[str, str] | None:
+        return {"Content-Type": media_type}
+
+
+_KINDS: dict[str, type[FolderStorage] | type[MemoryStorage] | type[BucketStorage]] = {
+    "file": FolderStorage,
+    "memory": MemoryStorage,
+    "s3": BucketStorage,
+}
+_current: Storage | None = None
+
+
+def open_storage(url: str) -> Storage:
+    """The storage at a `Settings.storage_url`. Raises `Unavailable` when its folder cannot be made."""
+    address = StorageAddress.parse(url)
+    with _failing(address, "open", ""):
+        return _KINDS[address.scheme](address)
+
+
+def current() -> Storage:
+    """The one of the settings, opened once in a process."""
+    global _current
+    if _current is None:
+        _current = open_storage(get_settings().storage_url.get_secret_value())
+    return _current
+
+
+def use(storage: Storage | None) -> None:
+    """Put another one in its place; None: that of the settings again."""
+    global _current
+    _current = storage
+
+
+def _signer(address: StorageAddress, region: str, endpoint: str) -> Signer | None:
+    endpoint = endpoint or f"https://s3.{region}.amazonaws.com"
+    public = address.public if address.public is not None else endpoint if endpoint.startswith("https://") else ""
+    if not public:
+        return None
+    if address.access_key:
+        return Signer(f"{public}/{quote(address.bucket)}", region, address.access_key, address.secret_key)
+    access_key, secret_key = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
+    if not access_key or not secret_key:
+        return None  # what obstore finds elsewhere (the role of a machine) changes by the hour, and is not ours to see
+    token = os.environ.get("AWS_SESSION_TOKEN", "")
+    return Signer(f"{public}/{quote(address.bucket)}", region, access_key, secret_key, token)
+
+
+def _checked(key: str) -> str:
+    """A key that is a way down and nowhere else, on every store."""
+    if len(key) > 500 or not all(_PART_OF_KEY.fullmatch(part) for part in key.split("/")):
+        raise ValueError("not a key of an object")
+    return key
+
+
+@contextmanager
+def _failing(
+    storage: Storage | StorageAddress, doing: str, key: str, *, missing: type[NotFound] | type[Unavailable] = NotFound
+) -> Iterator[None]:
+    """Tell what a store says in our own words. `missing`: what it means that something is not there."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if missing is NotFound:
+            raise NotFound(_("There is no such file.")) from error
+        raise _unavailable(storage, doing, key, error) from error
+    except (BaseError, OSError) as error:
+        raise _unavailable(storage, doing, key, error) from error
+
+
+def _unavailable(storage: Storage | StorageAddress, doing: str, key: str, error: Exception) -> Unavailable:
+    # What the store said names its address and ours to it, but holds no secret.
+    log.warning("storage failed", doing=doing, key=key, storage=str(storage), reason=str(error))
+    return Unavailable(_("The files cannot be reached at the moment. Please try again."))
