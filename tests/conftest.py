@@ -28,7 +28,7 @@ from db import Database, run_after_commit, run_before_commit, use_database
 from main import create_app
 from models import Household, Membership, Role, SessionToken, Theme, TokenKind, User, UserSession
 from services import locations, seeding
-from services.core import clock, i18n
+from services.core import clock, i18n, storage
 from services.core.ids import hash_token
 from services.passwords import HASHER
 from services.permissions import Actor
@@ -132,6 +132,15 @@ def _standing_still() -> Iterator[None]:
         stack.enter_context(clock.frozen(NOW))
         i18n.use_locale("en-GB")
         yield
+
+
+@pytest.fixture(autouse=True)
+def memory_storage() -> Iterator[storage.Storage]:
+    """A storage with nothing in it, for each test."""
+    kept = storage.open_storage("memory://")
+    storage.use(kept)
+    yield kept
+    storage.use(None)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ def settings_for(url: str) -> Settings:
         environment=Environment.TEST,
         database_url=url,
         secret_key=SECRET,
+        storage_url="memory://",
     )
 
 

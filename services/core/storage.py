@@ -28,7 +28,7 @@ from settings import StorageAddress, get_settings
 
 if TYPE_CHECKING:  # obstore has the names of types for checkers only
     from obstore import GetOptions
-    from obstore.store import ObjectStore
+    from obstore.store import ObjectStore, S3Config
 
 log = structlog.get_logger()
 
@@ -171,14 +171,15 @@ class BucketStorage(Storage):
     def __init__(self, address: StorageAddress) -> None:
         region = address.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or REGION
         endpoint = address.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-        keys = (
-            {"access_key_id": address.access_key, "secret_access_key": address.secret_key} if address.access_key else {}
-        )
+        config: S3Config = {"region": region, "virtual_hosted_style_request": False}
+        if endpoint:
+            config["endpoint"] = endpoint
+        if address.access_key:
+            config |= {"access_key_id": address.access_key, "secret_access_key": address.secret_key}
         store = S3Store(
             address.bucket,
             prefix=address.prefix or None,
-            region=region,
-            virtual_hosted_style_request=False,
+            config=config,
             client_options={
                 "allow_http": endpoint.startswith("http://"),
                 "connect_timeout": timedelta(seconds=4),
@@ -195,8 +196,6 @@ class BucketStorage(Storage):
                     "base": 2,
                 },
             },
-            **({"endpoint": endpoint} if endpoint else {}),
-            **keys,
         )
         super().__init__(store, address)
         self._signer = _signer(address, region, endpoint)
