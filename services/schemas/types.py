@@ -34,6 +34,8 @@ MAX_QUANTITY = Decimal(1_000_000)
 MAX_MONEY = Decimal(1_000_000)
 MAX_DAYS = 36_500
 MINUTES_A_DAY = 24 * 60
+MAX_FOLDED = 1000
+MAX_FOLDED_BYTES = 2500
 
 # As the database driver hands them out, on their way into JSON or a page: text on SQLite. See `db.Raw`.
 RawId = Annotated[Any, WithJsonSchema({"type": "string", "format": "uuid"})]
@@ -73,6 +75,14 @@ def _clean_text(value: str) -> str:
 def _not_blank(value: str) -> str:
     if text.is_blank(value):
         raise PydanticCustomError("missing", "This is needed.")
+    return value
+
+
+def _fits_folded(value: str) -> str:
+    """Some letters fold to whole words, and the database compares titles of so many bytes."""
+    folded = text.fold(value)
+    if len(folded) > MAX_FOLDED or len(folded.encode()) > MAX_FOLDED_BYTES:
+        raise PydanticCustomError("too_long_folded", "Some of these characters stand for too many others.")
     return value
 
 
@@ -123,12 +133,21 @@ Name = Annotated[str, AfterValidator(_clean_line), AfterValidator(_not_blank), S
 CatalogueName = Annotated[
     str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=200)
 ]
+Title = Annotated[
+    str,
+    AfterValidator(_clean_line),
+    AfterValidator(_not_blank),
+    StringConstraints(max_length=255),
+    AfterValidator(_fits_folded),
+]
 UnitName = Annotated[str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=50)]
 UnitCode = Annotated[str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=20)]
 Line = Annotated[str, AfterValidator(_clean_line), StringConstraints(max_length=100)]
 LotCode = Annotated[str, AfterValidator(_clean_line), StringConstraints(max_length=50)]
 Code = Annotated[str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=64)]
 Note = Annotated[str, AfterValidator(_clean_text), StringConstraints(max_length=2000)]
+# Counted when it is clean. Whether it may be empty depends on what comes with it.
+MessageText = Annotated[str, AfterValidator(_clean_text), StringConstraints(max_length=4096)]
 Email = Annotated[
     str,
     StringConstraints(max_length=254),
