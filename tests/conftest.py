@@ -33,6 +33,7 @@ from services.core.ids import hash_token
 from services.passwords import HASHER
 from services.permissions import Actor
 from settings import Settings
+from tests.s3 import S3Server, s3_server
 from tests.servers import ENGINES, create_database, postgresql_server, settings_for
 
 # How fast this machine is today proves nothing.
@@ -49,6 +50,12 @@ NAMESPACE = UUID("00000000-0000-4000-8000-000000000000")
 def postgresql() -> Iterator[str]:
     # Not in pytest's own folders: it tidies away all but the newest runs, those that still go on too.
     with TemporaryDirectory(prefix="larder-") as folder, postgresql_server(Path(folder)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    with s3_server() as server:
         yield server
 
 

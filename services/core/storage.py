@@ -287,6 +287,7 @@ def _failing(
 
 
 def _unavailable(storage: Storage | StorageAddress, doing: str, key: str, error: Exception) -> Unavailable:
-    # What the store said names its address and ours to it, but holds no secret.
-    log.warning("storage failed", doing=doing, key=key, storage=str(storage), reason=str(error))
+    # The first paragraph says what; then obstore draws it. It names addresses, never what they were asked with.
+    reason = str(error).partition("\n\n")[0]
+    log.warning("storage failed", doing=doing, key=key, storage=str(storage), reason=reason)
     return Unavailable(_("The files cannot be reached at the moment. Please try again."))
