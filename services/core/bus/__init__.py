@@ -1,7 +1,7 @@
 """The bus: short messages to every process of this instance, this one too.
 
-It wakes and carries nothing that may not be lost: whoever reads it also reads the database, and again after each
-reconnection.
+It carries nothing that may not be lost: whoever it wakes reads the database, and again after each reconnection, and
+that somebody types is forgotten anyway.
 """
 
 from collections.abc import AsyncIterator
@@ -18,8 +18,8 @@ __all__ = ["MAX_BYTES", "Bus", "Handler", "MemoryBus", "current", "make_bus", "p
 _bus: Bus = MemoryBus()
 
 
-def publish(message: str) -> None:
-    _bus.publish(message)
+def publish(message: str, *, now_or_never: bool = False) -> None:
+    _bus.publish(message, now_or_never=now_or_never)
 
 
 def current() -> Bus:

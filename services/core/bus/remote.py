@@ -13,6 +13,8 @@ START_PATIENCE = 2.0
 SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 MAX_WAITING = 1_000
+# More than that take a noticeable while.
+MANY_WAITING = 50
 
 
 class Link(Protocol):
@@ -58,6 +60,10 @@ class RemoteBus(Bus):
         await asyncio.wait({self._task}, timeout=1)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def _is_late(self) -> bool:
+        return not self.is_connected or len(self._waiting) >= MANY_WAITING
 
     def _publish(self, message: str) -> None:
         if len(self._waiting) < MAX_WAITING:
