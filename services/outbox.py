@@ -5,6 +5,7 @@ one has missed none before it. Once the commit is durable, the bus wakes everybo
 Readers look at what is there: a word may be left over from a savepoint that was rolled back.
 """
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -27,9 +28,13 @@ def tell(
     household_id: UUID | None = None,
     user_id: UUID | None = None,
     subject_id: UUID | None = None,
+    more: Mapping[str, Any] | None = None,
     **data: Any,
 ) -> None:
-    """Tell all members of a household, or one user alone; of one subject the last word in a transaction counts."""
+    """Tell all members of a household, or one user alone; of one subject the last word in a transaction counts.
+
+    `more` is data too, for names that mean something else here.
+    """
     waiting: dict[Any, dict[str, Any]] = session.info.setdefault("outbox", {})
     key = (kind, household_id, user_id, subject_id or object())
     waiting.pop(key, None)
@@ -38,7 +43,7 @@ def tell(
         "household_id": household_id,
         "user_id": user_id,
         "subject_id": subject_id,
-        "data": data,
+        "data": {**data, **(more or {})},
         "created_at": clock.now(),
     }
     before_commit(session, _write)

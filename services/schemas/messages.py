@@ -39,6 +39,7 @@ MESSAGES: Mapping[str, str] = {
     "date_from_datetime_inexact": mark("Write the date as YYYY-MM-DD."),
     "date_range": mark("The year must lie between 1990 and 2199."),
     "too_short": mark("At least {min_length}, please."),
+    "too_long_folded": mark("Some of these characters stand for too many others."),
     "too_long": mark("At most {max_length} at once, please."),
     "list_type": mark("Give a list."),
     "dict_type": mark("Give an object."),
