@@ -1,4 +1,4 @@
-"""What one was told: reading it, and having read it. The sweep writes it."""
+"""What one was told: reading it, and having read it. The sweep writes it, and whoever mentions somebody."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -10,7 +10,20 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, update
 
-from models import Household, LiveKind, Lot, Membership, Notification, Product, Unit
+from models import (
+    Chat,
+    ChatMember,
+    Household,
+    LiveKind,
+    Lot,
+    Membership,
+    Message,
+    Notification,
+    NotificationKind,
+    Product,
+    Unit,
+    User,
+)
 from services import outbox, wording
 from services.core import clock
 from services.core.errors import NotFound
@@ -18,8 +31,10 @@ from services.core.i18n import _
 from services.core.pagination import Page, PageRequest, by_id, fetch_page
 from services.permissions import Account
 from services.schemas.notifications import (
+    NotificationAuthor,
     NotificationFilters,
     NotificationHousehold,
+    NotificationMessage,
     NotificationProduct,
     NotificationRead,
 )
@@ -29,7 +44,7 @@ async def list_notifications(
     session: AsyncSession, account: Account, page: PageRequest, filters: NotificationFilters
 ) -> Page[NotificationRead]:
     """Of all households one belongs to, newest first."""
-    statement = _visible_to(account.user_id).where(col(Notification.in_app))
+    statement = _visible_to(account).where(col(Notification.in_app))
     if filters.unread:
         statement = statement.where(col(Notification.read_at).is_(None))
     if filters.kind:
@@ -45,22 +60,25 @@ async def find_shared(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID
 
 
 async def count_unread(session: AsyncSession, account: Account) -> int:
-    return (await count_unread_of(session, {account.user_id})).get(account.user_id, 0)
+    counted = await session.execute(_unread_of({account.user_id}).where(_may_be_told(account)))
+    return dict(counted.tuples().all()).get(account.user_id, 0)
 
 
 async def count_unread_of(session: AsyncSession, user_ids: Collection[UUID]) -> dict[UUID, int]:
     """By user; those who have none are not among them."""
-    counted = await session.execute(
-        sa.select(col(Notification.user_id), sa.func.count())
-        .join(Membership, _still_a_member())
-        .where(col(Notification.user_id).in_(user_ids), *_unread())
-        .group_by(col(Notification.user_id))
-    )
+    counted = await session.execute(_unread_of(user_ids))
     return dict(counted.tuples().all())
 
 
+async def find_unread(session: AsyncSession, account: Account, notification_id: UUID) -> NotificationRead | None:
+    """Whether it shows in the app or not."""
+    statement = _visible_to(account).where(col(Notification.id) == notification_id, col(Notification.read_at).is_(None))
+    row = (await session.execute(statement)).one_or_none()
+    return None if row is None else _read(row)
+
+
 async def mark_read(session: AsyncSession, account: Account, notification_id: UUID) -> NotificationRead:
-    statement = _visible_to(account.user_id).where(col(Notification.id) == notification_id, col(Notification.in_app))
+    statement = _visible_to(account).where(col(Notification.id) == notification_id, col(Notification.in_app))
     row = (await session.execute(statement)).one_or_none()
     if row is None:
         raise NotFound(_("There is no such notification."))
@@ -82,6 +100,19 @@ async def mark_all_read(session: AsyncSession, account: Account) -> None:
         _tell(session, account, None)
 
 
+async def mark_mentions_read(session: AsyncSession, account: Account, chat_id: UUID, *, up_to: int) -> None:
+    """Those in a chat that one has read up to a number."""
+    messages = sa.select(col(Message.id)).where(col(Message.chat_id) == chat_id, col(Message.seq) <= up_to)
+    marked = await session.execute(
+        update(Notification)
+        .where(col(Notification.user_id) == account.user_id, *_unread(), col(Notification.message_id).in_(messages))
+        .values(read_at=clock.now())
+        .returning(col(Notification.id))
+    )
+    for notification_id in marked.scalars():
+        _tell(session, account, notification_id)
+
+
 def _tell(session: AsyncSession, account: Account, notification_id: UUID | None) -> None:
     """One's other devices; without an id, that all is read."""
     outbox.tell(session, LiveKind.NOTIFICATIONS_READ, user_id=account.user_id, subject_id=notification_id)
@@ -98,8 +129,37 @@ def _still_a_member() -> sa.ColumnElement[bool]:
     )
 
 
-def _visible_to(user_id: UUID) -> sa.Select[Any]:
-    return _notifications().where(col(Notification.user_id) == user_id)
+def _is_seen() -> sa.ColumnElement[bool]:
+    """That it is no mention in a message that was deleted, or in a chat that its reader does not see any more."""
+    is_chosen = sa.exists().where(
+        col(ChatMember.chat_id) == col(Chat.id), col(ChatMember.user_id) == col(Notification.user_id)
+    )
+    sees_chat = sa.or_(col(Chat.is_for_all), is_chosen)
+    return sa.or_(
+        col(Notification.message_id).is_(None),
+        sa.and_(col(Message.deleted_at).is_(None), sees_chat),
+    )
+
+
+def _may_be_told(account: Account) -> sa.ColumnElement[bool]:
+    """Talk is between people: neither staff who acts as one of them nor a program hears it."""
+    is_talk = col(Notification.kind) == NotificationKind.MENTION
+    return sa.true() if account.hears_talk else sa.not_(is_talk)
+
+
+def _unread_of(user_ids: Collection[UUID]) -> sa.Select[tuple[UUID, int]]:
+    return (
+        sa.select(col(Notification.user_id), sa.func.count())
+        .join(Membership, _still_a_member())
+        .outerjoin(Message, col(Message.id) == col(Notification.message_id))
+        .outerjoin(Chat, col(Chat.id) == col(Message.chat_id))
+        .where(col(Notification.user_id).in_(user_ids), *_unread(), _is_seen())
+        .group_by(col(Notification.user_id))
+    )
+
+
+def _visible_to(account: Account) -> sa.Select[Any]:
+    return _notifications().where(col(Notification.user_id) == account.user_id, _may_be_told(account))
 
 
 def _notifications() -> sa.Select[Any]:
@@ -114,17 +174,32 @@ def _notifications() -> sa.Select[Any]:
             col(Unit.plural),
             col(Lot.date_kind),
             col(Lot.expiry_reason),
+            col(Chat.id),
+            col(Chat.title),
+            col(Message.content),
+            col(User.id),
+            col(User.name),
         )
         .join(Membership, _still_a_member())
         .join(Household, col(Household.id) == col(Notification.household_id))
-        .join(Product, col(Product.id) == col(Notification.product_id))
-        .join(Unit, col(Unit.id) == col(Product.unit_id))
+        .outerjoin(Product, col(Product.id) == col(Notification.product_id))
+        .outerjoin(Unit, col(Unit.id) == col(Product.unit_id))
         .outerjoin(Lot, col(Lot.id) == col(Notification.lot_id))
+        .outerjoin(Message, col(Message.id) == col(Notification.message_id))
+        .outerjoin(Chat, col(Chat.id) == col(Message.chat_id))
+        .outerjoin(User, col(User.id) == col(Message.author_id))
+        .where(_is_seen())
     )
 
 
 def _read(row: Sequence[Any]) -> NotificationRead:
-    notification, household, product, min_quantity, unit, unit_name, unit_plural, date_kind, expiry_reason = row
+    notification, household, *about = row
+    seen = notification.model_dump(exclude={"product_id", "message_id"})
+    seen["household"] = NotificationHousehold(id=notification.household_id, name=household)
+    if notification.message_id is not None:
+        return _read_mention(notification, seen, *about[-5:])
+
+    product, min_quantity, unit, unit_name, unit_plural, date_kind, expiry_reason = about[:7]
     minimum = "" if min_quantity is None else wording.amount(min_quantity, unit, unit_name, unit_plural)
     title, text = wording.told(
         notification.kind,
@@ -134,10 +209,25 @@ def _read(row: Sequence[Any]) -> NotificationRead:
         expiry_reason=expiry_reason,
         minimum=minimum,
     )
-    return NotificationRead(
-        **notification.model_dump(),
-        household=NotificationHousehold(id=notification.household_id, name=household),
-        product=NotificationProduct(id=notification.product_id, name=product),
-        title=title,
-        text=text,
+    about_product = NotificationProduct(id=notification.product_id, name=product)
+    return NotificationRead(**seen, product=about_product, message=None, title=title, text=text)
+
+
+def _read_mention(
+    notification: Notification,
+    seen: dict[str, Any],
+    chat_id: UUID,
+    chat: str,
+    content: str,
+    author_id: UUID | None,
+    author: str | None,
+) -> NotificationRead:
+    title, text = wording.mentioned(author, chat, content)
+    message = NotificationMessage(
+        id=notification.message_id,
+        chat_id=chat_id,
+        chat_title=chat,
+        author=None if author_id is None else NotificationAuthor(id=author_id, name=author),
+        content=content,
     )
+    return NotificationRead(**seen, product=None, message=message, title=title, text=text)

@@ -26,6 +26,9 @@ from services.core.i18n import _, current_locale, mark, ngettext, parse_locale
 from services.dates import Source, Suggestion, Urgency
 from services.schemas.stock import EventRead
 
+# Of a message, in characters.
+EXCERPT = 200
+
 # By enum: members of different enums can have the same value, and are then equal.
 LABELS: dict[type[StrEnum], dict[Any, str]] = {
     Urgency: {
@@ -72,6 +75,7 @@ LABELS: dict[type[StrEnum], dict[Any, str]] = {
         NotificationKind.TODAY: mark("Due today"),
         NotificationKind.EXPIRED: mark("Past its date"),
         NotificationKind.LOW_STOCK: mark("Running low"),
+        NotificationKind.MENTION: mark("Mentions"),
     },
     ChannelKind: {
         ChannelKind.IN_APP: mark("In the app"),
@@ -176,6 +180,18 @@ def told(
     if date_kind == DateKind.USE_BY and expiry_reason != ExpiryReason.FROZEN:
         return _("{name}: past its use-by").format(name=product), f"{text}. {_('Do not eat it any more')}"
     return _("{name}: past its best").format(name=product), f"{text}. {_('Look, smell, taste')}"
+
+
+def mentioned(author: str | None, chat: str, content: str) -> tuple[str, str]:
+    """The title and the text of a notification that somebody was mentioned."""
+    title = _("{name} mentioned you in {chat}").format(name=author or _("A former member"), chat=chat)
+    return title, excerpt(content)
+
+
+def excerpt(content: str) -> str:
+    """The beginning of a message, in one line."""
+    line = " ".join(content.split())
+    return line if len(line) <= EXCERPT else f"{line[: EXCERPT - 1].rstrip()}…"
 
 
 def _past_day(on: date, days: int) -> str:

@@ -11,14 +11,14 @@ from routes.deps import AccountDep, ActorDep, SessionDep
 from routes.forms import Form, bind, read
 from routes.rendering import Toast, back, done, redirect, render
 from routes.urls import base_url
-from services import channels, feeds, notifications, preferences
+from services import channels, feeds, notifications, preferences, sessions
 from services.core.errors import InvalidInput
 from services.core.i18n import _
 from services.core.pagination import PageRequest
 from services.permissions import Actor
 from services.schemas.channels import ChannelCreate
 from services.schemas.messages import validate
-from services.schemas.notifications import NotificationFilters, PreferencesUpdate
+from services.schemas.notifications import NotificationFilters, NotificationRead, PreferencesUpdate
 from services.wording import choices, label
 
 router = APIRouter(include_in_schema=False)
@@ -68,10 +68,10 @@ async def read_all(request: Request, session: SessionDep, account: AccountDep) -
 
 @router.post("/notifications/{notification_id}/read", name="notifications:read")
 async def read_one(request: Request, notification_id: UUID, session: SessionDep, account: AccountDep) -> Response:
-    """Read it, and go to what it is about."""
+    """Read it, and go to what it is about, in whichever household that is."""
     notification = await notifications.mark_read(session, account, notification_id)
-    about = f"/stock/lots/{notification.lot_id}" if notification.lot_id else f"/products/{notification.product.id}"
-    return redirect(request, about)
+    await sessions.switch_household(session, account, notification.household.id)
+    return redirect(request, _about(notification))
 
 
 @router.get("/settings/notifications", name="preferences:detail")
@@ -156,6 +156,14 @@ async def test_channel(request: Request, channel_id: UUID, session: SessionDep, 
 async def remove_channel(request: Request, channel_id: UUID, session: SessionDep, account: AccountDep) -> Response:
     await channels.remove(session, account, channel_id)
     return redirect(request, HERE, toast=Toast(_("Removed.")))
+
+
+def _about(notification: NotificationRead) -> str:
+    if notification.message:
+        return f"/chats/{notification.message.chat_id}?around={notification.message.id}"
+    if notification.lot_id or notification.product is None:
+        return f"/stock/lots/{notification.lot_id}"
+    return f"/products/{notification.product.id}"
 
 
 def _tested(request: Request) -> Response:

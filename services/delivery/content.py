@@ -26,7 +26,7 @@ from models import (
     Unit,
     User,
 )
-from services import action_links, one_time_links, sessions, stock, wording
+from services import action_links, notifications, one_time_links, sessions, stock, wording
 from services.action_links import LinkAction
 from services.core.i18n import DEFAULT_LOCALE, _, ngettext, use_locale
 from services.core.numbers import plain
@@ -34,6 +34,7 @@ from services.dates import Urgency
 from services.delivery import account
 from services.delivery.account import Words
 from services.permissions import Actor
+from services.schemas.notifications import NotificationMessage, NotificationRead
 from services.schemas.stock import LotRead
 from settings import get_settings
 
@@ -47,7 +48,7 @@ class Item:
 
     notification_id: UUID
     kind: NotificationKind
-    product_id: UUID
+    product_id: UUID | None
     name: str
     amount: str
     when: str
@@ -92,6 +93,7 @@ class Letter:
     day: date | None = None
     groups: Sequence[Group] = ()
     unlisted: int = 0
+    mention: NotificationRead | None = None
     words: Words | None = None
     link: str = field(default="", repr=False)
 
@@ -103,6 +105,8 @@ class Letter:
     def title(self) -> str:
         if self.words:
             return self.words.title
+        if self.mention:
+            return self.mention.title
         if self.template == "test":
             return _("Larder can reach you here")
         count = len(self.items) + self.unlisted
@@ -116,12 +120,21 @@ class Letter:
         """All of it in a few plain lines."""
         if self.words:
             return self.words.text
+        if self.mention:
+            return self.mention.text
         if self.template == "test":
             return _("This is a test. What is due will come this way.")
         return "\n".join(item.line for item in self.items)
 
     @property
+    def message(self) -> NotificationMessage | None:
+        """What mentions its reader."""
+        return self.mention.message if self.mention else None
+
+    @property
     def url(self) -> str:
+        if self.message:
+            return f"{get_settings().home}/chats/{self.message.chat_id}?around={self.message.id}"
         return f"{get_settings().home}/" if self.template == "digest" else self.settings_url
 
     @property
@@ -158,6 +171,8 @@ async def read(session: AsyncSession, delivery: Delivery) -> Letter | None:
     )
     if delivery.template == "digest":
         return await _digest(session, said, delivery) if actor else None
+    if delivery.template == "mention":
+        return await _mention(session, said, delivery)
     if delivery.template == "notice":
         return _notice(said, delivery)
     if delivery.template in set(LinkPurpose):
@@ -167,8 +182,16 @@ async def read(session: AsyncSession, delivery: Delivery) -> Letter | None:
 
 def _is_held_back(user: User, delivery: Delivery) -> bool:
     """Where addresses must be confirmed, only what is about the account goes to one that is not."""
-    about_food = delivery.channel is ChannelKind.EMAIL and delivery.template in {"digest", "test"}
-    return about_food and get_settings().require_verified and not user.is_verified
+    about_household = delivery.channel is ChannelKind.EMAIL and delivery.template in {"digest", "mention", "test"}
+    return about_household and get_settings().require_verified and not user.is_verified
+
+
+async def _mention(session: AsyncSession, letter: Letter, delivery: Delivery) -> Letter | None:
+    """Nothing to say once it was read, or its message deleted, or its reader left the chat."""
+    actor = letter.actor
+    assert actor is not None
+    told = await notifications.find_unread(session, actor, UUID(delivery.data["notification_id"]))
+    return None if told is None else replace(letter, mention=told)
 
 
 def _notice(letter: Letter, delivery: Delivery) -> Letter:

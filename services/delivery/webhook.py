@@ -49,6 +49,7 @@ def body(letter: Letter) -> bytes:
                 "text": letter.text,
                 "url": letter.url,
                 **({"day": letter.day, "items": [_item(item) for item in letter.items]} if letter.day else {}),
+                **({"message": letter.message.model_dump(mode="json")} if letter.message else {}),
             },
         }
     )

@@ -21,15 +21,31 @@ class NotificationProduct(Read):
     name: str
 
 
+class NotificationAuthor(Read):
+    id: UUID
+    name: str
+
+
+class NotificationMessage(Read):
+    id: UUID
+    chat_id: UUID
+    chat_title: str
+    author: NotificationAuthor | None = Field(description="Null for a former member.")
+    content: str
+
+
 class NotificationRead(Read):
     """One thing one is told, in one's own language."""
 
     id: UUID
     kind: NotificationKind
     household: NotificationHousehold
-    product: NotificationProduct
-    lot_id: UUID | None = Field(description="Null when it is about the product as a whole.")
-    due_on: date = Field(description="The lot's date, or the day the product fell below its minimum.")
+    product: NotificationProduct | None = Field(description="Null for a mention.")
+    lot_id: UUID | None = Field(description="Null when it is about the product as a whole, or a mention.")
+    message: NotificationMessage | None = Field(description="What mentions one; null for all else.")
+    due_on: date = Field(
+        description="The lot's date, the day the product fell below its minimum, or that of the message."
+    )
     title: str
     text: str
     created_at: datetime

@@ -49,9 +49,20 @@ async def test_a_notification_says_what_about_what_and_where(client: AsyncClient
     items = {item["product"]["name"]: item for item in (await client.get("/notifications")).json()["items"]}
 
     milk = items["Milk"]
-    assert {"id", "kind", "household", "product", "lot_id", "due_on", "title", "text", "created_at", "read_at"} == set(
-        milk
-    )
+    said = {
+        "id",
+        "kind",
+        "household",
+        "product",
+        "lot_id",
+        "message",
+        "due_on",
+        "title",
+        "text",
+        "created_at",
+        "read_at",
+    }
+    assert said == set(milk)
     assert (milk["kind"], milk["household"]) == ("expired", {"id": str(HOUSEHOLD), "name": "Home"})
     assert (milk["due_on"], milk["read_at"]) == ("2026-11-21", None)
     assert milk["title"] == "Milk: past its use-by"
@@ -138,7 +149,13 @@ async def test_preferences_have_defaults_and_are_said_anew(client: AsyncClient) 
     everywhere = [channel.value for channel in ChannelKind]
     assert usual == {
         "household_id": str(HOUSEHOLD),
-        "wanted": {"soon": everywhere, "today": everywhere, "expired": everywhere, "low_stock": ["in_app"]},
+        "wanted": {
+            "soon": everywhere,
+            "today": everywhere,
+            "expired": everywhere,
+            "low_stock": ["in_app"],
+            "mention": everywhere,
+        },
         "soon_days": None,
         "digest_at": "08:00",
         "quiet_from": None,
@@ -219,7 +236,8 @@ async def test_a_viewer_mutes_a_product_for_themselves(
 
 def test_every_kind_has_words(alice: Actor) -> None:
     i18n.use_locale("en-GB")
-    assert set(sweep.KINDS.values()) | {NotificationKind.LOW_STOCK} == set(NotificationKind)
+    told_otherwise = {NotificationKind.LOW_STOCK, NotificationKind.MENTION}
+    assert set(sweep.KINDS.values()) | told_otherwise == set(NotificationKind)
     assert Notification(
         user_id=alice.user_id, household_id=HOUSEHOLD, kind=NotificationKind.SOON, product_id=HOUSEHOLD, due_on=TODAY
     ).in_app

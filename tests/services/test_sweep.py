@@ -41,7 +41,7 @@ from tests import factories
 from tests.conftest import HOUSEHOLD, NOW, TODAY
 from tests.factories import make_product
 
-SOON, TODAY_KIND, EXPIRED, LOW = NotificationKind
+SOON, TODAY_KIND, EXPIRED, LOW, _MENTION = NotificationKind
 BERLIN = ZoneInfo("Europe/Berlin")
 ALL = PageRequest(limit=200)
 EVERYTHING = NotificationFilters()
