@@ -41,7 +41,7 @@ from services.core.errors import (
     PermissionDenied,
 )
 from services.core.i18n import _, is_locale, use_locale
-from services.permissions import NEVER_WHILE_ACTING, Account, Actor, require
+from services.permissions import NEVER_WHILE_ACTING, TALK_READ_BY_STAFF, Account, Actor, require
 from services.schemas.accounts import Register
 from services.schemas.households import HouseholdCreate
 from services.schemas.passkeys import PasskeyAnswer
@@ -252,7 +252,22 @@ async def current_actor(request: Request, session: AsyncSession) -> Actor:
         raise NotFound(_("There is no such household."))
     use_locale(actor.locale)
     require(actor, permission)
+    if actor.role is None and permission in TALK_READ_BY_STAFF:
+        await _note_reading(request, session, actor, permission)
     return actor
+
+
+async def _note_reading(request: Request, session: AsyncSession, actor: Actor, permission: str) -> None:
+    """What staff reads of what people say to each other is written down before they see it."""
+    async with _writing(request, session) as writing:
+        audit.record(
+            writing,
+            permission,
+            by=actor,
+            subject_type="chat",
+            subject_id=request.path_params.get("chat_id", ""),
+            household_id=actor.household_id,
+        )
 
 
 def speak_to_stranger(request: Request) -> None:

@@ -77,6 +77,22 @@ SCOPES: Mapping[Scope, frozenset[str]] = {
         }
     ),
     Scope.EVENTS_READ: frozenset({"events:list"}),
+    Scope.CHATS_READ: frozenset({"chats:detail", "chats:list", "chats:unread", "messages:list", "messages:search"}),
+    Scope.CHATS_WRITE: frozenset(
+        {
+            "chats:create",
+            "chats:delete",
+            "chats:edit",
+            "chats:read",
+            "files:remove",
+            "files:upload",
+            "messages:create",
+            "messages:delete",
+            "messages:edit",
+            "messages:react",
+            "messages:unreact",
+        }
+    ),
     Scope.NOTIFICATIONS_READ: frozenset({"notifications:list", "notifications:unread_count"}),
     Scope.NOTIFICATIONS_WRITE: frozenset({"notifications:read", "notifications:read_all"}),
     Scope.LIVE_LISTEN: frozenset({"live:socket"}),
@@ -89,6 +105,8 @@ LABELS: Mapping[Scope, str] = {
     Scope.STOCK_READ: mark("See what is in stock"),
     Scope.STOCK_WRITE: mark("Add to stock, use it, and undo"),
     Scope.EVENTS_READ: mark("See the history"),
+    Scope.CHATS_READ: mark("Read chats"),
+    Scope.CHATS_WRITE: mark("Make chats, and say something in them"),
     Scope.NOTIFICATIONS_READ: mark("See notifications"),
     Scope.NOTIFICATIONS_WRITE: mark("Mark notifications as read"),
     Scope.LIVE_LISTEN: mark("Hear of changes as they happen"),

@@ -14,7 +14,7 @@ from sqlmodel import col, delete, select, update
 
 from db import unless_taken
 from models import Household, Invitation, LiveKind, Membership, Role, User, UserSession
-from services import audit, locations, outbox
+from services import audit, chats, locations, outbox
 from services.core import clock
 from services.core.errors import Conflict, InvalidInput, NotFound, PermissionDenied
 from services.core.i18n import _
@@ -61,16 +61,16 @@ async def get_household(session: AsyncSession, actor: Actor) -> HouseholdRead:
 
 
 async def create_household(session: AsyncSession, maker: Account | User, data: HouseholdCreate) -> HouseholdRead:
-    """A household with its first places; its maker owns it."""
+    """A household with its first places and its first chat; its maker owns it."""
     user_id = audit.id_of(maker)
     count = await session.scalars(select(sa.func.count()).select_from(Membership).where(Membership.user_id == user_id))
     if count.one() >= MAX_HOUSEHOLDS:
         raise Conflict(_("You can belong to {count} households.").format(count=MAX_HOUSEHOLDS))
     household = Household(**data.model_dump(exclude_none=True))
     session.add(household)
-    await session.flush()  # members and places refer to it
+    await session.flush()  # members, places and chats refer to it
     session.add(Membership(household_id=household.id, user_id=user_id, role=Role.OWNER))
-    session.add_all(locations.first_locations(household.id))
+    session.add_all([*locations.first_locations(household.id), chats.first_chat(household)])
     _record(session, "households:create", household, by=maker, after=audit.snapshot(household, _SETTINGS))
     await session.flush()
     return _read(household, Role.OWNER)
@@ -137,6 +137,8 @@ async def end_membership(session: AsyncSession, membership: Membership) -> None:
     """And let the former member's devices know, which may show the household."""
     user_id, household_id = membership.user_id, membership.household_id
     await session.delete(membership)
+    await session.flush()
+    await chats.forget_member(session, household_id, user_id)
     outbox.tell(session, LiveKind.MEMBER_REMOVED, user_id=user_id, subject_id=household_id)
     await session.execute(
         update(UserSession)
@@ -231,6 +233,7 @@ async def accept_invitation(session: AsyncSession, guest: Account | User, token:
     membership = Membership(household_id=invitation.household_id, user_id=user_id, role=invitation.role)
     async with unless_taken(session, Conflict(_("You already belong to this household."))):
         session.add(membership)
+    await chats.welcome(session, membership.household_id, user_id)
     joined = {"role": membership.role}
     audit.record(session, "invitations:accept", by=guest, subject=membership, subject_name=guest.name, after=joined)
     await look_again(session, invitation.household_id)

@@ -26,7 +26,7 @@ from auth import COOKIE
 from commands.migrations import alembic_config
 from db import Database, run_after_commit, run_before_commit, use_database
 from main import create_app
-from models import Household, Membership, Role, SessionToken, Theme, TokenKind, User, UserSession
+from models import Chat, Household, Membership, Role, SessionToken, Theme, TokenKind, User, UserSession
 from services import locations, seeding
 from services.core import clock, i18n, storage
 from services.core.ids import hash_token
@@ -212,8 +212,10 @@ def _user_id(name: str) -> UUID:
 
 
 HOUSEHOLD = uuid5(NAMESPACE, "household")
-NOWHERE = uuid5(NAMESPACE, "nowhere")
 NEXT_DOOR = uuid5(NAMESPACE, "next door")
+CHAT = uuid5(HOUSEHOLD, "chat")
+CHAT_NEXT_DOOR = uuid5(NEXT_DOOR, "chat")
+NOWHERE = uuid5(NAMESPACE, "nowhere")
 ROLES = {"alice": Role.OWNER, "dora": Role.ADMIN, "bob": Role.MEMBER, "vera": Role.VIEWER}
 NAMES = (*ROLES, "charlie", "sam", "tess")
 AT_NO_HOME = {"Sam", "Tess"}
@@ -261,6 +263,10 @@ async def _make_cast(session: AsyncSession) -> None:
     )
     await session.flush()
     session.add_all([*locations.first_locations(HOUSEHOLD), *locations.first_locations(NEXT_DOOR)])
+    session.add_all(
+        Chat(id=chat_id, household_id=household_id, title="Everyone", title_key="everyone")
+        for chat_id, household_id in ((CHAT, HOUSEHOLD), (CHAT_NEXT_DOOR, NEXT_DOOR))
+    )
     session.add_all(
         Membership(household_id=actor.household_id, user_id=actor.user_id, role=actor.role)
         for actor in actors

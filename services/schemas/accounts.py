@@ -25,6 +25,8 @@ class Scope(StrEnum):
     STOCK_READ = "stock:read"
     STOCK_WRITE = "stock:write"
     EVENTS_READ = "events:read"
+    CHATS_READ = "chats:read"
+    CHATS_WRITE = "chats:write"
     NOTIFICATIONS_READ = "notifications:read"
     NOTIFICATIONS_WRITE = "notifications:write"
     LIVE_LISTEN = "live:listen"
