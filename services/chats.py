@@ -30,7 +30,7 @@ from models import (
     ReadMarker,
     User,
 )
-from services import audit, events, names, outbox, wording
+from services import audit, events, names, notifications, outbox, wording
 from services.core import clock
 from services.core.errors import Conflict, InvalidInput, NotFound
 from services.core.i18n import _, current_locale, use_locale
@@ -166,6 +166,7 @@ async def mark_read(session: AsyncSession, actor: Actor, chat_id: UUID, message_
             subject_id=chat.id,
             more={"chat_id": str(chat.id), "user_id": str(actor.user_id), "seq": seq},
         )
+        await notifications.mark_mentions_read(session, actor, chat.id, up_to=seq)
 
 
 async def count_unread(session: AsyncSession, actor: Actor) -> int:

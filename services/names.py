@@ -11,7 +11,7 @@ from models import Avatar, User
 from services.core import file_urls
 from services.schemas.names import Person
 
-__all__ = ["Person", "find_people"]
+__all__ = ["Person", "find_people", "person"]
 
 
 async def find_people(session: AsyncSession, ids: Iterable[UUID | None]) -> dict[UUID, Person]:
@@ -25,8 +25,8 @@ async def find_people(session: AsyncSession, ids: Iterable[UUID | None]) -> dict
         .outerjoin(Avatar, col(Avatar.user_id) == col(User.id))
         .where(col(User.id).in_(wanted))
     )
-    return {user_id: Person(id=user_id, name=name, avatar_url=_picture(file_id)) for user_id, name, file_id in rows}
+    return {user_id: person(user_id, name, file_id) for user_id, name, file_id in rows}
 
 
-def _picture(file_id: UUID | None) -> str | None:
-    return file_urls.address(file_id, "small") if file_id else None
+def person(user_id: UUID, name: str, picture_id: UUID | None) -> Person:
+    return Person(id=user_id, name=name, avatar_url=file_urls.address(picture_id, "small") if picture_id else None)

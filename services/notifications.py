@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, update
 
 from models import (
+    Avatar,
     Chat,
     ChatMember,
     Household,
@@ -24,14 +25,13 @@ from models import (
     Unit,
     User,
 )
-from services import outbox, wording
+from services import names, outbox, wording
 from services.core import clock
 from services.core.errors import NotFound
 from services.core.i18n import _
 from services.core.pagination import Page, PageRequest, by_id, fetch_page
 from services.permissions import Account
 from services.schemas.notifications import (
-    NotificationAuthor,
     NotificationFilters,
     NotificationHousehold,
     NotificationMessage,
@@ -179,6 +179,7 @@ def _notifications() -> sa.Select[Any]:
             col(Message.content),
             col(User.id),
             col(User.name),
+            col(Avatar.file_id),
         )
         .join(Membership, _still_a_member())
         .join(Household, col(Household.id) == col(Notification.household_id))
@@ -188,6 +189,7 @@ def _notifications() -> sa.Select[Any]:
         .outerjoin(Message, col(Message.id) == col(Notification.message_id))
         .outerjoin(Chat, col(Chat.id) == col(Message.chat_id))
         .outerjoin(User, col(User.id) == col(Message.author_id))
+        .outerjoin(Avatar, col(Avatar.user_id) == col(User.id))
         .where(_is_seen())
     )
 
@@ -197,7 +199,7 @@ def _read(row: Sequence[Any]) -> NotificationRead:
     seen = notification.model_dump(exclude={"product_id", "message_id"})
     seen["household"] = NotificationHousehold(id=notification.household_id, name=household)
     if notification.message_id is not None:
-        return _read_mention(notification, seen, *about[-5:])
+        return _read_mention(notification, seen, *about[-6:])
 
     product, min_quantity, unit, unit_name, unit_plural, date_kind, expiry_reason = about[:7]
     minimum = "" if min_quantity is None else wording.amount(min_quantity, unit, unit_name, unit_plural)
@@ -221,13 +223,14 @@ def _read_mention(
     content: str,
     author_id: UUID | None,
     author: str | None,
+    picture_id: UUID | None,
 ) -> NotificationRead:
     title, text = wording.mentioned(author, chat, content)
     message = NotificationMessage(
         id=notification.message_id,
         chat_id=chat_id,
         chat_title=chat,
-        author=None if author_id is None else NotificationAuthor(id=author_id, name=author),
+        author=None if author_id is None else names.person(author_id, author or "", picture_id),
         content=content,
     )
     return NotificationRead(**seen, product=None, message=message, title=title, text=text)

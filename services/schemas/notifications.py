@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import Field, ValidationInfo, field_validator
 
 from models import ChannelKind, NotificationKind
+from services.schemas.names import Person
 from services.schemas.types import Read, Schema, SoonDays, TimeOfDay
 
 DIGEST_AT = 8 * 60
@@ -21,16 +22,11 @@ class NotificationProduct(Read):
     name: str
 
 
-class NotificationAuthor(Read):
-    id: UUID
-    name: str
-
-
 class NotificationMessage(Read):
     id: UUID
     chat_id: UUID
     chat_title: str
-    author: NotificationAuthor | None = Field(description="Null for a former member.")
+    author: Person | None = Field(description="Null for a former member.")
     content: str
 
 

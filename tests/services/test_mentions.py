@@ -27,7 +27,7 @@ from models import (
     Preference,
     User,
 )
-from services import mentions, notifications, preferences, sweep
+from services import chats, mentions, notifications, preferences, sweep
 from services.core import clock, i18n
 from services.core.errors import NotFound
 from services.core.ids import new_id
@@ -385,4 +385,13 @@ async def test_the_page_leads_to_the_message(
         303,
         f"/chats/{message.chat_id}?around={message.id}",
     )
+    assert await notifications.count_unread(session, bob) == 0
+
+
+async def test_who_reads_the_chat_has_read_the_mention(session: AsyncSession, alice: Actor, bob: Actor) -> None:
+    message = await make_message(session, alice, "@Bob")
+    await mentions.tell(session, message, [bob.user_id])
+
+    await chats.mark_read(session, bob, message.chat_id, message.id)
+
     assert await notifications.count_unread(session, bob) == 0
