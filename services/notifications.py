@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -53,10 +53,17 @@ async def list_notifications(
     return replace(found, items=[_read(row) for row in found.items])
 
 
-async def find_shared(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Callable[[], NotificationRead]]:
-    """Those of these, of any user, that show in the app: to be read in the language of the moment of each."""
+class SharedNotification(NamedTuple):
+    """To be read in the language of the moment of each. `is_talk`: it is of what somebody said."""
+
+    is_talk: bool
+    read: Callable[[], NotificationRead]
+
+
+async def find_shared(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, SharedNotification]:
+    """Those of these, of any user, that show in the app."""
     rows = await session.execute(_notifications().where(col(Notification.id).in_(ids), col(Notification.in_app)))
-    return {row[0].id: partial(_read, row) for row in rows}
+    return {row[0].id: SharedNotification(row[0].message_id is not None, partial(_read, row)) for row in rows}
 
 
 async def count_unread(session: AsyncSession, account: Account) -> int:
