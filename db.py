@@ -168,8 +168,10 @@ BeforeCommit = Callable[[AsyncSession], Awaitable[None]]
 
 
 def before_commit(session: AsyncSession, work: BeforeCommit) -> None:
-    """Do this as the last thing in the session's transaction; asked for twice, it is done once."""
-    session.info.setdefault("before_commit", {})[work] = None
+    """Do this as the last thing in the session's transaction; asked for twice, it is done once, when asked for last."""
+    works = session.info.setdefault("before_commit", {})
+    works.pop(work, None)
+    works[work] = None
 
 
 def after_commit(session: AsyncSession, work: Callable[[], None]) -> None:
@@ -178,7 +180,10 @@ def after_commit(session: AsyncSession, work: Callable[[], None]) -> None:
 
 
 async def run_before_commit(session: AsyncSession) -> None:
-    for work in session.info.pop("before_commit", ()):
+    works = session.info.get("before_commit", {})
+    while works:
+        work = next(iter(works))
+        del works[work]
         await work(session)
 
 

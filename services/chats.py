@@ -158,6 +158,11 @@ async def mark_read(session: AsyncSession, actor: Actor, chat_id: UUID, message_
     seq = await session.scalar(select(Message.seq).where(Message.id == message_id, Message.chat_id == chat.id))
     if seq is None:
         raise NotFound(_("There is no such message."))
+    await advance(session, actor, chat, seq)
+
+
+async def advance(session: AsyncSession, actor: Actor, chat: Chat, seq: int) -> None:
+    """Mark a chat as read up to a number that it has."""
     if await _mark(session, [(chat.id, actor.user_id, seq)]):
         outbox.tell(
             session,

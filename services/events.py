@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from models import Event, Product, Unit, User
+from models import QUANTITY, Event, Product, Unit, User
 from services import ledger
 from services.core.pagination import Page, PageRequest, by_id, fetch_page
 from services.permissions import Actor
-from services.schemas.stock import EventActor, EventFilters, EventRead
+from services.schemas.stock import EventActor, EventFilters, EventGroup, EventRead
 
 
 async def list_events(session: AsyncSession, actor: Actor, page: PageRequest, filters: EventFilters) -> Page[EventRead]:
@@ -47,6 +47,22 @@ async def find_shared(session: AsyncSession, event_ids: Collection[UUID]) -> dic
     return {event.id: event for event in map(_read, rows)}
 
 
+async def find_together(session: AsyncSession, event_ids: Collection[UUID]) -> dict[UUID, EventGroup]:
+    """What was booked together with each of these, by its id: for those who know already who may see them."""
+    first = await find_shared(session, event_ids)
+    rows = await session.execute(_GROUPS, {"event_ids": list(event_ids)})
+    return {
+        event_id: EventGroup(
+            event=first[event_id].model_copy(update={"quantity_delta": quantity}),
+            count=count,
+            products=products,
+            undone=undone == count,
+        )
+        for event_id, count, products, quantity, undone in rows
+        if event_id in first
+    }
+
+
 def _visible_to(actor: Actor) -> sa.Select[Any]:
     return _EVENTS.where(col(Event.household_id) == actor.household_id)
 
@@ -71,6 +87,25 @@ _EVENTS = (
     .outerjoin(_principal, col(_principal.id) == col(Event.on_behalf_of_id))
 )
 _SOME_EVENTS = _EVENTS.where(col(Event.id).in_(sa.bindparam("event_ids", expanding=True)))
+
+_together = aliased(Event)
+_taken_back = aliased(Event)
+_GROUPS = (
+    sa.select(
+        col(Event.id),
+        sa.func.count(),
+        sa.func.count(sa.distinct(col(_together.product_id))),
+        sa.type_coerce(sa.func.sum(col(_together.quantity_delta)), QUANTITY),
+        sa.func.count(col(_taken_back.id)),
+    )
+    .join(
+        _together,
+        sa.and_(col(_together.household_id) == col(Event.household_id), col(_together.group_id) == col(Event.group_id)),
+    )
+    .outerjoin(_taken_back, col(_taken_back.reverses_id) == col(_together.id))
+    .where(col(Event.id).in_(sa.bindparam("event_ids", expanding=True)))
+    .group_by(col(Event.id))
+)
 
 
 def _read(row: Any) -> EventRead:

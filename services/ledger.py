@@ -21,7 +21,7 @@ from sqlmodel import col, select, update
 
 from db import Prepared
 from models import DateKind, DiscardReason, Event, EventKind, ExpiryReason, LiveKind, Location, Lot, Product
-from services import outbox
+from services import outbox, stock_talk
 from services.core import clock
 from services.core.errors import Conflict, NotFound
 from services.core.i18n import _
@@ -289,7 +289,7 @@ async def _append(
 ) -> Booking:
     changed = [name for name in _CHANGING if before is not None and getattr(before, name) != getattr(lot, name)]
     event_id = new_id()
-    await _INSERT_EVENT.execute(
+    talked = await _INSERT_EVENT.fetch_one(
         session,
         id=event_id,
         household_id=lot.household_id,
@@ -308,7 +308,10 @@ async def _append(
         occurred_at=clock.now(),
         group_id=group_id or event_id,
         reverses_id=reverses_id,
+        talks_in=lot.household_id,
     )
+    if talked and talked[0]:
+        stock_talk.say_booked(session, event_id)
     outbox.tell(session, LiveKind.LOT_CHANGED, household_id=lot.household_id, subject_id=lot.id, event_id=str(event_id))
     return Booking(event_id, lot)
 
@@ -338,5 +341,7 @@ _UPDATE_LOT = Prepared(
     .values({name: _parameter(name) for name in (*_CHANGING, "quantity", "version")})
 )
 _INSERT_EVENT = Prepared(
-    sa.insert(Event).values({column.name: bindparam(column.name, type_=column.type) for column in Event.__table__.c})  # type: ignore[attr-defined]
+    sa.insert(Event)
+    .values({column.name: bindparam(column.name, type_=column.type) for column in Event.__table__.c})  # type: ignore[attr-defined]
+    .returning(stock_talk.IS_WANTED)
 )

@@ -97,6 +97,7 @@ _ADMIN = _MEMBER | {
     "invitations:revoke",
     "members:edit",
     "members:remove_others",
+    "messages:delete_others",
 }
 _OWNER = _ADMIN | {"households:delete", "members:transfer_ownership"}
 

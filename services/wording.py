@@ -24,7 +24,7 @@ from models import (
 )
 from services.core.i18n import _, current_locale, mark, ngettext, parse_locale
 from services.dates import Source, Suggestion, Urgency
-from services.schemas.stock import EventRead
+from services.schemas.stock import EventGroup, EventRead
 
 # Of a message, in characters.
 EXCERPT = 200
@@ -245,6 +245,26 @@ def booked(event: EventRead) -> str:
         EventKind.EDIT: _("{name} edited"),
     }
     return sentences[event.kind].format(**what)
+
+
+def booked_together(group: EventGroup) -> str:
+    """Who did what, in one line, however many bookings that were."""
+    event = group.event
+    what = booked(event) if group.products == 1 else _of_many(event.kind, group.count)
+    return _("{name}: {what}").format(name=doer(event), what=what)
+
+
+def _of_many(kind: EventKind, n: int) -> str:
+    match kind:
+        case EventKind.ADD:
+            return ngettext("{n} thing added", "{n} things added", n).format(n=n)
+        case EventKind.CONSUME:
+            return ngettext("{n} thing used", "{n} things used", n).format(n=n)
+        case EventKind.DISCARD:
+            return ngettext("{n} thing binned", "{n} things binned", n).format(n=n)
+        case EventKind.UNDO:
+            return ngettext("{n} booking taken back", "{n} bookings taken back", n).format(n=n)
+    return ngettext("{n} booking", "{n} bookings", n).format(n=n)
 
 
 def amount(quantity: str | Decimal, unit: str, name: str, plural: str) -> str:

@@ -1,7 +1,7 @@
 """The guard: how often something may be done, and who is kept out for a time."""
 
 from services.guard.bans import ban, list_bans, list_counts, unban
-from services.guard.counts import attempt, spend
+from services.guard.counts import attempt, spend, spend_within
 from services.guard.doorkeeper import Doorkeeper, Known
 from services.guard.limits import (
     BY_NAME,
@@ -14,6 +14,7 @@ from services.guard.limits import (
     REFRESH,
     REGISTER,
     SIGN_IN,
+    TALK,
     UPLOAD,
     Limit,
     exceeded,
@@ -30,6 +31,7 @@ __all__ = [
     "REFRESH",
     "REGISTER",
     "SIGN_IN",
+    "TALK",
     "UPLOAD",
     "Doorkeeper",
     "Known",
@@ -40,5 +42,6 @@ __all__ = [
     "list_bans",
     "list_counts",
     "spend",
+    "spend_within",
     "unban",
 ]

@@ -40,6 +40,18 @@ async def spend(limit: Limit, *, address: str = "", account: str = "") -> None:
         raise limits.exceeded(seconds)
 
 
+async def spend_within(session: AsyncSession, limit: Limit, key: str) -> None:
+    """Count once more, in the transaction of what is limited: so what was refused, or failed, does not count.
+
+    Whoever has the same key waits until that is over. Raises `LimitExceeded`.
+    """
+    if not get_settings().guard_enabled:
+        return
+    seconds = await _count(session, limit, key, limits.of_account(limit))
+    if seconds:
+        raise limits.exceeded(seconds)
+
+
 @asynccontextmanager
 async def attempt(limit: Limit, account: str) -> AsyncIterator[None]:
     """Try what may fail, such as a password for the e-mail `account`: what succeeds is not counted.

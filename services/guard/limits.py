@@ -44,13 +44,15 @@ INVITE = Limit("invite", HOUR, of_address=200, of_account=60)
 # Looking at an invitation is guessing one; accepting it, too.
 JOIN = Limit("join", 10 * MINUTE, of_address=60, of_account=30, is_entrance=True)
 UPLOAD = Limit("upload", 10 * MINUTE, of_address=300, of_account=120)
+# Of one member in one household: what they say, change and put under messages.
+TALK = Limit("talk", MINUTE, of_account=120)
 GENERAL = Limit("general", MINUTE, of_address=1200, of_account=1200)
 # How often an address was refused before it is banned.
 STRIKES = Limit("strikes", HOUR, of_address=20)
 
 BY_NAME: Mapping[str, Limit] = {
     limit.name: limit
-    for limit in (SIGN_IN, CODE, CONFIRM, REFRESH, REGISTER, MAIL, INVITE, JOIN, UPLOAD, GENERAL, STRIKES)
+    for limit in (SIGN_IN, CODE, CONFIRM, REFRESH, REGISTER, MAIL, INVITE, JOIN, UPLOAD, TALK, GENERAL, STRIKES)
 }
 
 

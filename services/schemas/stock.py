@@ -10,6 +10,7 @@ from pydantic import Field, WithJsonSchema, model_validator
 
 from models import DateKind, DiscardReason, EventKind, ExpiryReason, LocationKind, UnitKind
 from services.dates import Urgency
+from services.schemas.files import Picture
 from services.schemas.products import ItemErrors, ProductCreate
 from services.schemas.types import (
     Code,
@@ -46,6 +47,7 @@ class LotProduct(msgspec.Struct, frozen=True):
     unit_plural: str
     unit_kind: UnitKind
     icon: str
+    picture: Picture | None = None
 
 
 class LotLocation(msgspec.Struct, frozen=True):
@@ -235,6 +237,15 @@ class EventRead(Read):
     group_id: UUID = Field(description="Bookings made together.")
     reverses_id: UUID | None = Field(description="What it took back.")
     undone: bool = Field(description="Whether it was taken back.")
+
+
+class EventGroup(Read):
+    """Bookings that were made together: the first of them, with the amount of all where they are alike."""
+
+    event: EventRead
+    count: int
+    products: int
+    undone: bool
 
 
 class EventFilters(Schema):

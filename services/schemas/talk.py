@@ -9,7 +9,7 @@ from models import DateKind, ExpiryReason, MessageKind
 from services.dates import Urgency
 from services.schemas.files import FileRead
 from services.schemas.names import Person
-from services.schemas.stock import EventRead
+from services.schemas.stock import EventGroup
 from services.schemas.types import MessageText, Name, Read, Schema
 
 MAX_ATTACHMENTS = 10
@@ -118,15 +118,7 @@ class MessageRead(Read):
     attachments: list[FileRead]
     event: MessageEvent | None
     # What a system message is made of; see `messages.in_words`.
-    booking: "Booking | None" = Field(default=None, exclude=True)
-
-
-class Booking(Read):
-    """Bookings that were made together: the first of them, with the amount of all."""
-
-    event: EventRead
-    count: int
-    products: int
+    booking: EventGroup | None = Field(default=None, exclude=True)
 
 
 class MessageChat(Read):
@@ -154,9 +146,9 @@ class ExportedMessage(Read):
 
     id: UUID
     household_id: UUID
-    household: str
+    household: str | None = Field(description="Null where one is no member any more.")
     chat_id: UUID
-    chat: str
+    chat: str | None = Field(description="Null where one does not see it any more.")
     content: str
     created_at: datetime
     edited_at: datetime | None
