@@ -105,6 +105,8 @@ class StorageAddress:
         options = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         if unknown := options.keys() - _S3_OPTIONS:
             raise ValueError(f"there is no option {', '.join(sorted(unknown))}; use {', '.join(sorted(_S3_OPTIONS))}")
+        if {"", ".", ".."} & set(parts.path.strip("/").split("/")) and parts.path.strip("/"):
+            raise ValueError("the prefix leads down and nowhere else, as in s3://bucket/larder/files")
         if bool(parts.username) != bool(parts.password):
             raise ValueError("name the key and its secret, as in s3://key:secret@bucket, or neither")
         for name in ("endpoint", "public"):
@@ -145,6 +147,8 @@ class Settings(BaseSettings):
     task_lease: float = Field(default=45, ge=1, le=3600)
     task_grace: float = Field(default=8, ge=0, le=600)
     storage_url: SecretStr = SecretStr((VAR / "files").as_uri())
+    upload_limit_mb: int = Field(default=32, ge=1, le=1024)
+    household_quota_mb: int = Field(default=1024, ge=1)
     mail_url: SecretStr = SecretStr("console://")
     vapid_private_key: SecretStr | None = None
     outbound_allow: str = ""

@@ -22,6 +22,7 @@ from obstore.store import S3Store
 
 from tests.processes import free_port, kill, until
 
+BUCKET = "larder"
 REGION = "us-east-1"
 KEY = "larder"
 PR_SET_PDEATHSIG = 1
@@ -30,7 +31,7 @@ SECRET = "only-for-tests/and+long=enough"
 
 @dataclass
 class S3Server:
-    """One on this machine that knows one key. `url(...)` is the address of a storage in a bucket of its own."""
+    """One on this machine that knows one key. `url()` is the address of a storage with nothing in it."""
 
     folder: Path
     port: int
@@ -40,12 +41,13 @@ class S3Server:
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def url(self, *, bucket: str | None = None, prefix: str = "", key: str = KEY, secret: str = SECRET) -> str:
-        bucket = bucket or self.make_bucket()
+    def url(self, *, bucket: str = BUCKET, prefix: str | None = None, key: str = KEY, secret: str = SECRET) -> str:
+        prefix = uuid4().hex if prefix is None else prefix
         options = f"endpoint={self.endpoint}&region={REGION}&public={self.endpoint}"
-        return f"s3://{key}:{quote(secret, safe='')}@{bucket}{prefix}?{options}"
+        return f"s3://{key}:{quote(secret, safe='')}@{bucket}/{prefix}?{options}"
 
     def make_bucket(self) -> str:
+        """Of its own: more than a few of them fill the server."""
         name = f"larder-{uuid4().hex[:12]}"
         _make_bucket(self.endpoint, name).raise_for_status()
         return name
@@ -119,7 +121,7 @@ def _options(folder: Path, port: int) -> list[str]:
 
 def _takes_objects(endpoint: str) -> bool:
     try:
-        return _make_bucket(endpoint, "ready").status_code == 200
+        return _make_bucket(endpoint, BUCKET).status_code == 200
     except httpx.TransportError:
         return False
 
