@@ -11,7 +11,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from admin import mount_admin
 from admin.registry import read_registry
 from db import get_database, use_database
-from routes import api, health, live, pages, staff, static
+from routes import api, files, health, live, pages, staff, static, uploads
 from routes.errors import LastResort, add_exception_handlers, refuse, refuse_cross_origin, refuse_too_large
 from routes.gate import guard_routes
 from routes.idempotent import Replay, replay
@@ -78,7 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             *([Middleware(Guard, keeper=keeper, refuse=refuse)] if settings.guard_enabled else []),
             Middleware(CrossOriginProtection, refuse=refuse_cross_origin),
             Middleware(LastResort),
-            Middleware(BodyLimit, max_body_size=MAX_BODY, refuse=refuse_too_large),
+            Middleware(BodyLimit, max_body_size=MAX_BODY, largest=uploads.largest_body, refuse=refuse_too_large),
         ],
     )
     app.state.settings = settings
@@ -87,8 +87,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     add_exception_handlers(app)
     app.add_exception_handler(Replay, replay)
     # Taken over as they are: FastAPI matches the routes of included routers twice for each request.
-    for router in (health.router, *api.ROUTERS, live.ticket_router, *pages.ROUTERS, *staff.ROUTERS, live.router):
+    for router in (
+        health.router,
+        *api.ROUTERS,
+        live.ticket_router,
+        *pages.ROUTERS,
+        *staff.ROUTERS,
+        files.router,
+        live.router,
+    ):
         app.router.routes.extend(router.routes)
+    app.state.upload_routes = [route for route in app.routes if uploads.takes_files(route)]
     static.mount_static(app)
     panel = mount_admin(app, settings)
     describe(app, settings)

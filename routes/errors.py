@@ -33,7 +33,9 @@ from services.core.errors import (
     PasswordChangeRequired,
     PermissionDenied,
     SecondFactorRequired,
+    TooLarge,
     Unavailable,
+    UnsupportedType,
 )
 from services.core.i18n import _
 from services.schemas.messages import field_errors
@@ -50,6 +52,8 @@ STATUS: Mapping[type[AppError], int] = {
     NoHousehold: 404,
     Conflict: 409,
     Gone: 410,
+    TooLarge: 413,
+    UnsupportedType: 415,
     InvalidInput: 422,
     LimitExceeded: 429,
     Unavailable: 503,

@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
 from db import like, take_turns, unless_taken
-from models import LinkPurpose, StaffAssignment, User
+from models import Avatar, LinkPurpose, StaffAssignment, User
 from services import account_mail, api_keys, audit, one_time_links, passwords, sessions
+from services.core import file_urls
 from services.core.errors import Conflict, InvalidInput, NotFound, PermissionDenied
 from services.core.i18n import _
 from services.core.text import fold_email
@@ -24,6 +25,15 @@ async def get_user(session: AsyncSession, account: Account) -> User:
     return await session.get_one(User, account.user_id)
 
 
+async def read_profile(session: AsyncSession, account: Account) -> UserRead:
+    """Oneself, with one's picture."""
+    statement = select(User, Avatar.file_id).outerjoin(Avatar, col(Avatar.user_id) == col(User.id))
+    user, file_id = (await session.execute(statement.where(User.id == account.user_id))).one()
+    shown = UserRead.model_validate(user)
+    shown.avatar_url = file_urls.address(file_id, "small") if file_id else None
+    return shown
+
+
 async def find_by_email(session: AsyncSession, email: str) -> User | None:
     """However it is written."""
     return (await session.scalars(select(User).where(User.email == fold_email(email)))).one_or_none()
@@ -35,7 +45,7 @@ async def edit_profile(session: AsyncSession, account: Account, data: UserUpdate
     before = audit.snapshot(user, given)
     user.sqlmodel_update({name: value for name, value in given.items() if value is not None or name == "locale"})
     audit.record(session, "account:edit", by=account, subject=user, before=before, after=audit.snapshot(user, given))
-    return UserRead.model_validate(user)
+    return await read_profile(session, account)
 
 
 async def make(

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select, update
 
 from db import unless_taken
-from models import Household, Invitation, LiveKind, Membership, Role, User, UserSession
+from models import Avatar, Household, Invitation, LiveKind, Membership, Role, User, UserSession
 from services import audit, chats, locations, outbox
-from services.core import clock
+from services.core import clock, file_urls
 from services.core.errors import Conflict, InvalidInput, NotFound, PermissionDenied
 from services.core.i18n import _
 from services.core.ids import hash_token, new_token
@@ -96,9 +96,14 @@ async def delete_household(session: AsyncSession, actor: Actor, *, name: str) ->
 
 
 async def list_members(session: AsyncSession, actor: Actor, page: PageRequest) -> Page[MemberRead]:
-    statement = sa.select(Membership, User).join(User).where(col(Membership.household_id) == actor.household_id)
+    statement = (
+        sa.select(Membership, User, col(Avatar.file_id))
+        .join(User)
+        .outerjoin(Avatar, col(Avatar.user_id) == col(User.id))
+        .where(col(Membership.household_id) == actor.household_id)
+    )
     found = await fetch_page(session, statement, page, by_id(col(Membership.id)))
-    return replace(found, items=[_read_member(membership, user) for membership, user in found.items])
+    return replace(found, items=[_read_member(*row) for row in found.items])
 
 
 async def change_role(session: AsyncSession, actor: Actor, user_id: UUID, role: Role) -> MemberRead:
@@ -107,7 +112,7 @@ async def change_role(session: AsyncSession, actor: Actor, user_id: UUID, role: 
     require(actor, "members:edit")
     membership, user = await _get_member(session, actor, user_id)
     if role is membership.role:
-        return _read_member(membership, user)
+        return await _shown_member(session, membership, user)
     if role is Role.OWNER:
         require(actor, "members:transfer_ownership")
         own, owner = await _get_member(session, actor, actor.user_id)
@@ -117,7 +122,7 @@ async def change_role(session: AsyncSession, actor: Actor, user_id: UUID, role: 
         raise Conflict(_("A household needs an owner. Hand it over to somebody first."))
     _record_role(session, actor, membership, user, role)
     membership.role = role
-    return _read_member(membership, user)
+    return await _shown_member(session, membership, user)
 
 
 async def remove_member(session: AsyncSession, actor: Actor, user_id: UUID) -> None:
@@ -296,7 +301,17 @@ def _read(household: Household, role: Role | None) -> HouseholdRead:
     return HouseholdRead(**household.model_dump(), role=role)
 
 
-def _read_member(membership: Membership, user: User) -> MemberRead:
+async def _shown_member(session: AsyncSession, membership: Membership, user: User) -> MemberRead:
+    avatar = await session.get(Avatar, user.id)
+    return _read_member(membership, user, avatar.file_id if avatar else None)
+
+
+def _read_member(membership: Membership, user: User, picture_id: UUID | None) -> MemberRead:
     return MemberRead(
-        user_id=user.id, name=user.name, email=user.email, role=membership.role, joined_at=membership.joined_at
+        user_id=user.id,
+        name=user.name,
+        email=user.email,
+        role=membership.role,
+        joined_at=membership.joined_at,
+        avatar_url=file_urls.address(picture_id, "small") if picture_id else None,
     )

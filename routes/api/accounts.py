@@ -88,9 +88,9 @@ async def logout_all(request: Request, response: Response, session: SessionDep, 
 
 
 @router.get("/users/me", response_model=UserRead, name="account:profile", responses=documented(401))
-async def get_me(session: SessionDep, account: AccountDep) -> User:
+async def get_me(session: SessionDep, account: AccountDep) -> UserRead:
     """Your account."""
-    return await accounts.get_user(session, account)
+    return await accounts.read_profile(session, account)
 
 
 @router.patch("/users/me", response_model=UserRead, name="account:edit", responses=documented(401, 422))

@@ -95,6 +95,16 @@ class InvalidInput(AppError):
         self.fields = dict(fields)
 
 
+class TooLarge(AppError):
+    code = "too_large"
+
+
+class UnsupportedType(AppError):
+    """A file of a kind that is not taken, or nothing that could hold a file."""
+
+    code = "unsupported_media"
+
+
 class LimitExceeded(AppError):
     """`retry_after`: in how many seconds it may be tried again."""
 

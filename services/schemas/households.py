@@ -45,6 +45,7 @@ class MemberRead(Read):
     email: str
     role: Role
     joined_at: datetime
+    avatar_url: str | None
 
 
 class MemberUpdate(Schema):

@@ -1,0 +1,113 @@
+"""Files: avatars, pictures, photos, and what goes with a message."""
+
+from uuid import UUID
+
+from fastapi import Request
+
+from models import FilePurpose
+from routes import uploads
+from routes.api.routers import account_router, household_router
+from routes.deps import AccountDep, ActorDep, SessionDep
+from routes.errors import documented
+from routes.uploads import UploadingAccountDep, UploadingActorDep
+from services import accounts, files, products
+from services.schemas.accounts import UserRead
+from services.schemas.files import FileRead
+from services.schemas.products import ProductRead
+
+router = household_router("files")
+own_router = account_router("account")
+
+# FastAPI would read the body itself if it knew of it.
+FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            }
+        },
+    }
+}
+ERRORS = documented(400, 413, 415, 503)
+
+
+@router.post(
+    "/files", response_model=FileRead, status_code=201, name="files:upload", responses=ERRORS, openapi_extra=FORM
+)
+async def upload(request: Request, actor: UploadingActorDep) -> FileRead:
+    """Send a picture or a document ahead of the message it goes with. Unsent, it is gone after a day."""
+    async with uploads.receive(request) as received:
+        file = await files.keep(actor, received, purpose=FilePurpose.MESSAGE, household_id=actor.household_id)
+    return FileRead.of(file)
+
+
+@router.delete("/files/{file_id}", status_code=204, name="files:remove")
+async def remove(file_id: UUID, session: SessionDep, actor: ActorDep) -> None:
+    """Take back a file of yours that was not sent yet."""
+    await files.remove(session, actor, file_id)
+
+
+@router.post(
+    "/products/{product_id}/picture",
+    response_model=ProductRead,
+    name="products:picture",
+    responses=ERRORS,
+    openapi_extra=FORM,
+)
+async def set_product_picture(product_id: UUID, request: Request, actor: UploadingActorDep) -> ProductRead:
+    """Give a product a picture, in place of the one it has."""
+    async with uploads.keeping(request, actor, FilePurpose.PRODUCT) as (session, actor, file):
+        await files.set_product_picture(session, actor, product_id, file)
+        return await products.read_product(session, actor, product_id)
+
+
+@router.delete("/products/{product_id}/picture", status_code=204, name="products:remove_picture")
+async def remove_product_picture(product_id: UUID, session: SessionDep, actor: ActorDep) -> None:
+    """Take a product's picture away."""
+    await files.remove_product_picture(session, actor, product_id)
+
+
+@router.post(
+    "/lots/{lot_id}/photos",
+    response_model=FileRead,
+    status_code=201,
+    name="stock:photo",
+    responses=ERRORS,
+    openapi_extra=FORM,
+)
+async def add_lot_photo(lot_id: UUID, request: Request, actor: UploadingActorDep) -> FileRead:
+    """Add a photo of a lot, as of its label."""
+    async with uploads.keeping(request, actor, FilePurpose.LOT) as (session, actor, file):
+        await files.add_lot_photo(session, actor, lot_id, file)
+    return FileRead.of(file)
+
+
+@router.delete("/lots/{lot_id}/photos/{file_id}", status_code=204, name="stock:remove_photo")
+async def remove_lot_photo(lot_id: UUID, file_id: UUID, session: SessionDep, actor: ActorDep) -> None:
+    """Take a photo of a lot away."""
+    await files.remove_lot_photo(session, actor, lot_id, file_id)
+
+
+@own_router.post(
+    "/users/me/avatar",
+    response_model=UserRead,
+    name="account:avatar",
+    responses={**documented(401, 403, 409, 422), **ERRORS},
+    openapi_extra=FORM,
+)
+async def set_avatar(request: Request, account: UploadingAccountDep) -> UserRead:
+    """Show a picture of you, in place of the one you have. It is cut to a square."""
+    async with uploads.keeping(request, account, FilePurpose.AVATAR) as (session, account, file):
+        await files.set_avatar(session, account, file)
+        return await accounts.read_profile(session, account)
+
+
+@own_router.delete("/users/me/avatar", status_code=204, name="account:remove_avatar", responses=documented(401, 403))
+async def remove_avatar(session: SessionDep, account: AccountDep) -> None:
+    """Show your initials again."""
+    await files.remove_avatar(session, account)

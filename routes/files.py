@@ -1,0 +1,102 @@
+"""Kept files, for whoever has a signed address of one: the address is the right, so this route asks for nobody."""
+
+import os
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, RedirectResponse
+from starlette.types import Send
+
+from db import session_scope
+from services import files
+from services.core import clock, storage
+from services.core.errors import NotFound
+from services.core.i18n import _
+
+router = APIRouter(include_in_schema=False)
+
+# A bucket's own address is good for somewhat longer than a browser may remember it.
+PRESIGNED = timedelta(minutes=15)
+REMEMBERED = timedelta(minutes=10)
+
+
+@router.api_route("/files/{file_id}/{size}", methods=["GET", "HEAD"], name="files:content", response_model=None)
+async def get_content(file_id: str, size: str, request: Request, expires: str = "", signature: str = "") -> Response:
+    """One size of a picture, or a document as a download. From a bucket it comes by itself."""
+    async with session_scope(read_only=True) as session:
+        content = await files.find_content(session, file_id, size, expires=expires, signature=signature)
+    headers = _headers(content)
+    if content.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if request.method == "GET" and (link := await _presigned(content)):
+        return RedirectResponse(link, 307, {"Cache-Control": f"private, max-age={REMEMBERED.seconds}"})
+    length = await storage.current().size(content.key)
+    if length is None:
+        raise NotFound(_("There is no such file."))
+    return StoredResponse(content, length, headers)
+
+
+def _headers(content: files.Content) -> dict[str, str]:
+    left = max(int(content.expires - clock.now().timestamp()), 0)
+    return {
+        "Cache-Control": f"private, max-age={left}, immutable",
+        "ETag": content.etag,
+        "Last-Modified": format_datetime(content.made_at, usegmt=True),
+        # Of what a browser gets shown by whatever mistake, nothing runs.
+        "Content-Disposition": "inline",
+    }
+
+
+async def _presigned(content: files.Content) -> str | None:
+    return await storage.current().presign(
+        content.key, expires_in=PRESIGNED, download_as=content.download_as, media_type=content.media_type
+    )
+
+
+class StoredResponse(FileResponse):
+    """What Starlette does for files on its disk (ranges, conditions, HEAD), for objects of a storage."""
+
+    def __init__(self, content: files.Content, length: int, headers: dict[str, str]) -> None:
+        self.key = content.key
+        if content.download_as:
+            headers.pop("Content-Disposition")
+        super().__init__(
+            content.key,
+            headers=headers,
+            media_type=content.media_type,
+            filename=content.download_as,
+            stat_result=os.stat_result((stat.S_IFREG, 0, 0, 0, 0, 0, length, 0, 0, 0)),
+        )
+
+    async def _handle_simple(self, send: Send, send_header_only: bool, send_pathsend: bool) -> None:
+        # Whatever the server can send by itself, it cannot send what is no path.
+        await super()._handle_simple(send, send_header_only, False)
+
+    @asynccontextmanager
+    async def _open_file(self) -> AsyncIterator[Any]:
+        yield _Object(self.key)
+
+
+class _Object:
+    """Reads an object as a file is read."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._pieces = storage.current().stream(key)
+        self._rest = b""
+
+    async def seek(self, start: int) -> None:
+        self._pieces = storage.current().stream(self._key, start=start)
+        self._rest = b""
+
+    async def read(self, length: int) -> bytes:
+        """As many bytes as that, fewer only at the end."""
+        while len(self._rest) < length and (piece := await anext(self._pieces, b"")):
+            self._rest += piece
+        taken, self._rest = self._rest[:length], self._rest[length:]
+        return taken

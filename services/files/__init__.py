@@ -1,0 +1,56 @@
+"""Files people send: pictures, which are drawn anew, and a few kinds of documents. Who may see one gets a signed address."""
+
+from services.core.file_urls import address
+from services.files.keeping import (
+    Received,
+    destroy,
+    discard,
+    find_attachable,
+    keep,
+    objects_of,
+    release,
+    remove,
+    used,
+)
+from services.files.places import (
+    add_lot_photo,
+    avatar_url,
+    avatar_urls,
+    list_lot_photos,
+    remove_avatar,
+    remove_catalogue_picture,
+    remove_lot_photo,
+    remove_product_picture,
+    set_avatar,
+    set_catalogue_picture,
+    set_product_picture,
+)
+from services.files.reading import Content, find_content
+from services.files.tidying import tidy
+
+__all__ = [
+    "Content",
+    "Received",
+    "add_lot_photo",
+    "address",
+    "avatar_url",
+    "avatar_urls",
+    "destroy",
+    "discard",
+    "find_attachable",
+    "find_content",
+    "keep",
+    "list_lot_photos",
+    "objects_of",
+    "release",
+    "remove",
+    "remove_avatar",
+    "remove_catalogue_picture",
+    "remove_lot_photo",
+    "remove_product_picture",
+    "set_avatar",
+    "set_catalogue_picture",
+    "set_product_picture",
+    "tidy",
+    "used",
+]
