@@ -24,15 +24,16 @@ from models import (
 from routes import api, live, pages, staff
 from routes.api.routers import PREFIX
 from routes.table import list_routes
-from services import api_keys, categories, channels, feeds, households, products, units
+from services import api_keys, categories, channels, chats, feeds, households, products, units
 from services.core import clock
 from services.permissions import Actor
 from services.schemas.accounts import ApiKeyCreate, Scope
 from services.schemas.channels import ChannelCreate
+from services.schemas.chats import ChatCreate
 from services.schemas.households import InvitationCreate
 from services.schemas.products import ConversionCreate
 from services.schemas.words import CategoryCreate, UnitCreate
-from tests.factories import make_lot, make_product, place_of
+from tests.factories import make_lot, make_message, make_product, place_of
 
 Ids = Mapping[str, str]
 
@@ -106,6 +107,9 @@ BODIES: dict[str, dict[str, str]] = {
     "channels:rename": {"label": "Kitchen"},
     "categories:create": {"name": "Kimchi"},
     "categories:edit": {"name": "Kimchi"},
+    "chats:create": {"title": "Balcony"},
+    "chats:edit": {"title": "Garden"},
+    "chats:read": {"message_id": "{message_id}"},
     "households:create": {"name": "Cabin"},
     "households:edit": {"name": "Nest"},
     "households:switch": {"household_id": "{household_id}"},
@@ -177,6 +181,8 @@ async def make_one_of_each(session: AsyncSession, actor: Actor) -> dict[str, str
         due_on=clock.today(actor.time_zone),
     )
     session.add(notification)
+    chat = await chats.create_chat(session, actor, ChatCreate(title="Shopping"))
+    message = await make_message(session, chat.id, actor)
     feed = await feeds.start(session, actor, base_url="http://localhost")
     channel = await channels.add(session, actor, ChannelCreate(kind=ChannelKind.SERVICE, address="ntfy://topic"))
     delivery = await channels.test(session, actor, channel.id)
@@ -195,6 +201,8 @@ async def make_one_of_each(session: AsyncSession, actor: Actor) -> dict[str, str
         "lot_id": lot.id,
         "product_id": product.id,
         "event_id": event,
+        "chat_id": chat.id,
+        "message_id": message.id,
         "unit_id": unit.id,
         "category_id": category.id,
         "location_id": await place_of(session, actor, LocationKind.PANTRY),

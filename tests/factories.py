@@ -12,12 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from models import (
+    Chat,
     DataScope,
     Event,
     GrantKind,
     Location,
     LocationKind,
     Lot,
+    Message,
     Product,
     StaffAssignment,
     StaffGrant,
@@ -26,6 +28,7 @@ from models import (
 )
 from services import products, staff, stock
 from services.core.ids import new_id
+from services.core.text import fold
 from services.permissions import Account, Actor
 from services.schemas.products import ProductCreate
 from services.schemas.stock import LotCreate, LotRead
@@ -64,6 +67,25 @@ async def make_lot(
         **fields,
     )
     return (await stock.add(session, actor, data)).lot
+
+
+async def make_message(
+    session: AsyncSession, chat_id: UUID, author: Actor | None, content: str = "Bring milk", **fields: Any
+) -> Message:
+    """A message as it lies in a chat, whoever may say something there."""
+    numbered = sa.update(Chat).where(col(Chat.id) == chat_id).values(last_seq=col(Chat.last_seq) + 1)
+    seq = (await session.execute(numbered.returning(col(Chat.last_seq)))).scalar_one()
+    message = Message(
+        chat_id=chat_id,
+        seq=seq,
+        author_id=author.user_id if author else None,
+        content=content,
+        content_key=fold(content),
+        **fields,
+    )
+    session.add(message)
+    await session.flush()
+    return message
 
 
 async def make_role(

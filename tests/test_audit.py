@@ -54,6 +54,7 @@ NEEDS_NONE = {
     "auth:refresh": "the same session goes on",
     "channels:test": "a message to oneself, which is a row of its own",
     "channels:test_email": "a message to oneself, which is a row of its own",
+    "chats:read": "having read something",
     "households:switch": "which household a device shows",
     "live:ticket": "the same session, on a socket",
     "notifications:read": "having read something",

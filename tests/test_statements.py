@@ -9,14 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import db
 from models import Notification, NotificationKind
-from services import categories, households, locations, preferences, products, units
+from services import categories, chats, households, locations, preferences, products, units
 from services.permissions import Actor
+from services.schemas.chats import ChatCreate
 from services.schemas.households import HouseholdCreate, InvitationCreate
 from services.schemas.products import BarcodeCreate
 from services.schemas.words import CategoryCreate, LocationCreate, UnitCreate
 from tests.conftest import HOUSEHOLD, TODAY
 from tests.doors import DOORS, Door
-from tests.factories import make_lot, make_product
+from tests.factories import make_lot, make_message, make_product
 
 ClientOf = Callable[..., AsyncClient]
 
@@ -61,6 +62,8 @@ async def fill(session: AsyncSession, actor: Actor, numbers: range) -> None:
         await locations.create_location(session, actor, LocationCreate(name=f"Shelf {number}"))
         await units.create_unit(session, actor, UnitCreate(code=f"u{number}", name=f"unit {number}"))
         await categories.create_category(session, actor, CategoryCreate(name=f"Food {number}"))
+        chat = await chats.create_chat(session, actor, ChatCreate(title=f"Talk {number}", member_ids=[]))
+        await make_message(session, chat.id, actor if number % 2 else None)
         if number < 18:
             await households.create_household(session, actor, HouseholdCreate(name=f"House {number}"))
             await households.invite(session, actor, InvitationCreate(), base_url="")
