@@ -19,8 +19,7 @@ from db import session_scope
 from routes.api.routers import account_router
 from routes.deps import NOT_SIGNED_IN, AccountDep, SessionDep, SocketAccountDep
 from services import notifications, sessions
-from services.core.errors import AppError, NotFound, NotSignedIn
-from services.core.i18n import _
+from services.core.errors import AppError, NotSignedIn
 from services.jobs.loops import DATABASE_AWAY
 from services.live import Ending, Hub, Listener
 from services.metrics import SOCKETS
@@ -50,6 +49,14 @@ class Subscribe(msgspec.Struct):
     chat_id: UUID
 
 
+class Unsubscribe(msgspec.Struct):
+    chat_id: UUID
+
+
+class Typing(msgspec.Struct):
+    chat_id: UUID
+
+
 class MarkRead(msgspec.Struct):
     id: UUID
 
@@ -58,10 +65,12 @@ class Resume(msgspec.Struct):
     last_id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
-Action = Ping | Subscribe | MarkRead | Resume
+Action = Ping | Subscribe | Unsubscribe | Typing | MarkRead | Resume
 ACTIONS: Mapping[str, type[Action]] = {
     "ping": Ping,
     "subscribe": Subscribe,
+    "unsubscribe": Unsubscribe,
+    "typing": Typing,
     "mark_read": MarkRead,
     "resume": Resume,
 }
@@ -161,7 +170,15 @@ async def _act(action: Action, hub: Hub, listener: Listener, account: Account) -
         case Ping():
             return {"type": "pong"}
         case Subscribe():
-            raise NotFound(_("There is no such chat."))
+            auth.admit(account, "chats:detail")
+            await hub.subscribe(listener, action.chat_id)
+            return {"type": "ack", "id": action.chat_id}
+        case Unsubscribe():
+            hub.rooms.leave(listener, action.chat_id)
+            return {"type": "ack", "id": action.chat_id}
+        case Typing():
+            hub.rooms.tell_typing(listener, action.chat_id, account.name)
+            return None
         case MarkRead():
             auth.admit(account, "notifications:read")
             async with session_scope() as session:

@@ -158,12 +158,7 @@ async def mark_read(session: AsyncSession, actor: Actor, chat_id: UUID, message_
     seq = await session.scalar(select(Message.seq).where(Message.id == message_id, Message.chat_id == chat.id))
     if seq is None:
         raise NotFound(_("There is no such message."))
-    await advance(session, actor, chat, seq)
-
-
-async def advance(session: AsyncSession, actor: Actor, chat: Chat, seq: int) -> None:
-    """Mark a chat as read up to a number that it has."""
-    if await _mark(session, [(chat.id, actor.user_id, seq)]):
+    if await advance(session, actor, chat, seq):
         outbox.tell(
             session,
             LiveKind.CHAT_READ,
@@ -171,7 +166,17 @@ async def advance(session: AsyncSession, actor: Actor, chat: Chat, seq: int) -> 
             subject_id=chat.id,
             more={"chat_id": str(chat.id), "user_id": str(actor.user_id), "seq": seq},
         )
+
+
+async def advance(session: AsyncSession, actor: Actor, chat: Chat, seq: int) -> bool:
+    """Mark a chat as read up to a number that it has; whether that was news.
+
+    Telling is the caller's: whoever hears a message knows that its author has read up to it.
+    """
+    is_news = await _mark(session, [(chat.id, actor.user_id, seq)])
+    if is_news:
         await notifications.mark_mentions_read(session, actor, chat.id, up_to=seq)
+    return is_news
 
 
 async def count_unread(session: AsyncSession, actor: Actor) -> int:

@@ -15,6 +15,7 @@ from sqlmodel import col, delete, select, update
 from db import Id, Prepared, UTCDateTime
 from models import (
     ApiKey,
+    Avatar,
     GrantKind,
     Household,
     LiveKind,
@@ -362,6 +363,7 @@ _WHO = (
     sa.or_(col(User.is_superuser), _HAS_ROLE),
     col(User.is_verified),
     col(User.must_change_password),
+    sa.select(col(Avatar.file_id)).where(col(Avatar.user_id) == col(User.id)).scalar_subquery(),
     col(Membership.role),
     col(Membership.soon_days),
     col(Household.id),
@@ -455,7 +457,8 @@ _BY_KEY = Prepared(
 def _signed_in(row: Sequence[Any], scopes: frozenset[str] | None = None) -> SignedIn:
     session_id, last_used_at, expires_at, impersonator_id, impersonator_name, *rest = row
     user_id, name, email, locale, theme, is_superuser, is_staff, is_verified, must_change_password, *rest = rest
-    role, member_soon_days, household_id, household_name, time_zone, currency, household_locale, soon_days = rest
+    avatar_id, role, member_soon_days, *rest = rest
+    household_id, household_name, time_zone, currency, household_locale, soon_days = rest
     who = {
         "user_id": user_id,
         "session_id": session_id,
@@ -471,6 +474,7 @@ def _signed_in(row: Sequence[Any], scopes: frozenset[str] | None = None) -> Sign
         "impersonator_name": impersonator_name or "",
         "acting_until": expires_at if impersonator_id else None,
         "scopes": scopes,
+        "avatar_id": avatar_id,
     }
     if household_id is None:
         return SignedIn(Account(**who), None, last_used_at)
@@ -506,19 +510,22 @@ def _good_ids() -> sa.Select[tuple[UUID]]:
 
 
 def holders(ids: Collection[UUID]) -> sa.Subquery:
-    """Of these sessions and API keys those that are good, with whose they are (`id`, `user_id`): for sockets.
+    """Of these sessions and API keys those that are good, with whose they are (`id`, `user_id`) and whether it is them
+    who use it (`is_own`), not staff nor a machine: for sockets.
 
     Whoever must choose a new password first is let in nowhere before that.
     """
     now = clock.now()
     may_go_on = sa.or_(col(User.must_change_password).is_(False), col(UserSession.impersonator_id).is_not(None))
     of_people = (
-        sa.select(col(UserSession.id), col(UserSession.user_id))
+        sa.select(
+            col(UserSession.id), col(UserSession.user_id), col(UserSession.impersonator_id).is_(None).label("is_own")
+        )
         .join(User, col(User.id) == col(UserSession.user_id))
         .where(col(UserSession.id).in_(ids), col(UserSession.expires_at) > now, may_go_on, *_still_good())
     )
     of_machines = (
-        sa.select(col(ApiKey.id), col(ApiKey.user_id))
+        sa.select(col(ApiKey.id), col(ApiKey.user_id), sa.false().label("is_own"))
         .join(User, col(User.id) == col(ApiKey.user_id))
         .where(col(ApiKey.id).in_(ids), sa.or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > now))
         .where(col(User.is_active), col(User.must_change_password).is_(False))

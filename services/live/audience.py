@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import Household, Membership, User
-from services import sessions
+from models import Chat, Household, Membership, User
+from services import chats, sessions
 from services.core.i18n import DEFAULT_LOCALE
 
 
@@ -24,10 +24,14 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """A session or API key, and its user as a reader in each of their households."""
+    """A session or API key, and its user as a reader in each of their households.
+
+    `hears_talk`: what people say to each other is for themselves, not for staff who acts as them, nor for machines.
+    """
 
     session_id: UUID
     user_id: UUID
+    hears_talk: bool
     reader: Reader
     households: Mapping[UUID, Reader]
 
@@ -41,6 +45,7 @@ async def load(session: AsyncSession, session_ids: Collection[UUID]) -> dict[UUI
     rows = await session.execute(
         sa.select(
             holders.c.id,
+            holders.c.is_own,
             col(User.id),
             col(User.locale),
             col(Household.id),
@@ -54,12 +59,23 @@ async def load(session: AsyncSession, session_ids: Collection[UUID]) -> dict[UUI
         .outerjoin(Household, col(Household.id) == col(Membership.household_id))
     )
     found: dict[UUID, Audience] = {}
-    for session_id, user_id, locale, household_id, household_locale, time_zone, soon_days in rows:
+    for session_id, is_own, user_id, locale, household_id, household_locale, time_zone, soon_days in rows:
         audience = found.get(session_id)
         if audience is None:
             reader = Reader(locale or household_locale or DEFAULT_LOCALE)
-            audience = found[session_id] = Audience(session_id, user_id, reader, {})
+            audience = found[session_id] = Audience(session_id, user_id, bool(is_own), reader, {})
         if household_id:
             assert isinstance(audience.households, dict)
             audience.households[household_id] = Reader(locale or household_locale, time_zone, soon_days)
     return found
+
+
+async def sees_chat(session: AsyncSession, audience: Audience, chat_id: UUID) -> bool:
+    """Whether they belong to a chat of one of their households, and may hear it."""
+    if not audience.hears_talk:
+        return False
+    found = await session.execute(sa.select(col(Chat.household_id)).where(col(Chat.id) == chat_id))
+    if found.scalar_one_or_none() not in audience.households:
+        return False
+    hearers = (await chats.find_hearers(session, [chat_id])).get(chat_id, ())
+    return hearers is None or audience.user_id in hearers

@@ -11,13 +11,15 @@ from msgspec import UNSET, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import LiveKind
-from services import events, notifications, stock, wording
+from services import chats, events, messages, notifications, stock, wording
 from services.core.i18n import _, use_locale
 from services.live.audience import Audience, Reader
 from services.schemas.notifications import NotificationRead
 from services.schemas.stock import EventRead
+from services.schemas.talk import MessageRead
 
 NO_EVENT = UUID(int=0)
+NOBODY: frozenset[UUID] | None = frozenset()
 
 encode = msgspec.json.Encoder(decimal_format="string").encode
 
@@ -49,17 +51,38 @@ class Frame(msgspec.Struct, kw_only=True):
 
 
 class Told:
-    """A word, and its text: made once for all who read it alike."""
+    """A word, and its text: made once for all who read it alike.
 
-    def __init__(self, word: Word, say: Callable[[Reader], dict[str, Any]]) -> None:
+    `is_talk`: what somebody said to others. Of a chat (`chat_id`) it is for its `hearers`; None: for every member.
+    """
+
+    def __init__(
+        self,
+        word: Word,
+        say: Callable[[Reader], dict[str, Any]],
+        *,
+        chat_id: UUID | None = None,
+        is_talk: bool = False,
+    ) -> None:
         self.id, self.kind = word.id, word.kind
         self.household_id, self.user_id, self.subject_id = word.household_id, word.user_id, word.subject_id
+        self.chat_id, self.is_talk = chat_id, is_talk or chat_id is not None
+        self.hearers = NOBODY if chat_id else None
         self._at = word.created_at
         self._say = say
         self._texts: dict[Reader, str] = {}
 
+    def is_for(self, audience: Audience) -> bool:
+        """Whether somebody of its household may hear it."""
+        if not self.is_talk:
+            return True
+        return audience.hears_talk and (self.hearers is None or audience.user_id in self.hearers)
+
     def text_for(self, audience: Audience) -> str:
         reader = audience.reader_in(self.household_id)
+        if self.chat_id is not None:
+            # What is said in a chat is the same for all who speak a language.
+            reader = Reader(reader.locale)
         text = self._texts.get(reader)
         if text is None:
             use_locale(reader.locale)
@@ -81,7 +104,17 @@ async def read(session: AsyncSession, words: Sequence[Word]) -> list[Told]:
         of_kind = [word for word in words if word.kind is kind]
         if of_kind:
             told |= {each.id: each for each in await tell(session, of_kind)}
+    await _find_hearers(session, list(told.values()))
     return [told[word.id] for word in words if word.id in told]
+
+
+async def _find_hearers(session: AsyncSession, told: Sequence[Told]) -> None:
+    chat_ids = {each.chat_id for each in told if each.chat_id and each.kind is not LiveKind.CHAT_DELETED}
+    if chat_ids:
+        hearers = await chats.find_hearers(session, chat_ids)
+        for each in told:
+            if each.chat_id in chat_ids and each.kind is not LiveKind.CHAT_DELETED:
+                each.hearers = hearers.get(each.chat_id, NOBODY)
 
 
 async def _tell_lots(session: AsyncSession, words: Sequence[Word]) -> list[Told]:
@@ -99,7 +132,11 @@ async def _tell_notifications(session: AsyncSession, words: Sequence[Word]) -> l
     found = await notifications.find_shared(session, {word.subject_id for word in words})
     unread = await notifications.count_unread_of(session, {word.user_id for word in words})
     return [
-        Told(word, partial(_notification, found[word.subject_id], unread.get(word.user_id, 0)))
+        Told(
+            word,
+            partial(_notification, found[word.subject_id].read, unread.get(word.user_id, 0)),
+            is_talk=found[word.subject_id].is_talk,
+        )
         for word in words
         if word.subject_id in found
     ]
@@ -110,6 +147,37 @@ async def _tell_read(session: AsyncSession, words: Sequence[Word]) -> list[Told]
     return [Told(word, partial(_plain, {"id": word.subject_id}, unread=unread.get(word.user_id, 0))) for word in words]
 
 
+async def _tell_messages(session: AsyncSession, words: Sequence[Word]) -> list[Told]:
+    found = await messages.find_shared(session, {word.subject_id for word in words})
+    return [
+        Told(word, partial(_message, found[word.subject_id]), chat_id=UUID(word.data["chat_id"]))
+        for word in words
+        if word.subject_id in found
+    ]
+
+
+async def _tell_chats(session: AsyncSession, words: Sequence[Word]) -> list[Told]:
+    found = await chats.find_shared(session, {word.subject_id for word in words})
+    return [
+        Told(word, partial(_plain, found[word.subject_id].model_dump(mode="json")), chat_id=word.subject_id)
+        for word in words
+        if word.subject_id in found
+    ]
+
+
+async def _tell_markers(_session: AsyncSession, words: Sequence[Word]) -> list[Told]:
+    return [Told(word, partial(_plain, word.data), chat_id=word.subject_id) for word in words]
+
+
+async def _tell_chats_gone(_session: AsyncSession, words: Sequence[Word]) -> list[Told]:
+    """Who saw one, and does no more, is in the word: nobody can look that up any more."""
+    told = [Told(word, partial(_plain, {"id": word.subject_id}), chat_id=word.subject_id) for word in words]
+    for word, each in zip(words, told, strict=True):
+        named = word.data["hearers"]
+        each.hearers = None if named is None else frozenset(map(UUID, named))
+    return told
+
+
 async def _tell_endings(_session: AsyncSession, words: Sequence[Word]) -> list[Told]:
     return [Told(word, partial(_plain, {"id": word.subject_id})) for word in words]
 
@@ -118,6 +186,10 @@ _TELLERS: Mapping[LiveKind, Callable[[AsyncSession, Sequence[Word]], Awaitable[l
     LiveKind.LOT_CHANGED: _tell_lots,
     LiveKind.NOTIFICATION_CREATED: _tell_notifications,
     LiveKind.NOTIFICATIONS_READ: _tell_read,
+    LiveKind.CHAT_MESSAGE: _tell_messages,
+    LiveKind.CHAT_CHANGED: _tell_chats,
+    LiveKind.CHAT_DELETED: _tell_chats_gone,
+    LiveKind.CHAT_READ: _tell_markers,
     LiveKind.SESSION_REVOKED: _tell_endings,
     LiveKind.MEMBER_REMOVED: _tell_endings,
 }
@@ -139,6 +211,10 @@ def _said(booking: EventRead) -> str:
 
 def _notification(read: Callable[[], NotificationRead], unread: int, _reader: Reader) -> dict[str, Any]:
     return {"data": read().model_dump(mode="json"), "unread": unread}
+
+
+def _message(message: MessageRead, _reader: Reader) -> dict[str, Any]:
+    return {"data": messages.in_words(message).model_dump(mode="json")}
 
 
 def _plain(data: dict[str, Any], _reader: Reader, **more: Any) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from enum import Enum, auto
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -22,18 +21,19 @@ from sqlmodel import col
 
 from db import Prepared, session_scope
 from models import LiveKind, Outbox
-from services import outbox
+from services import chats, outbox
 from services.core import clock
-from services.core.errors import NotSignedIn
+from services.core.errors import NotFound, NotSignedIn
 from services.core.i18n import _
 from services.jobs.loops import STOP, Loop
 from services.live import audience, frames
 from services.live.audience import Audience
 from services.live.frames import Word
+from services.live.listener import Ending, Listener
+from services.live.rooms import TYPING, Rooms
 from services.metrics import SOCKETS
 
 MEMORY = timedelta(hours=24)
-QUEUE = 256
 BATCH = 500
 # Seconds. The bus wakes us; reading now and then makes up for what it lost.
 READ_EVERY = 3.0
@@ -45,43 +45,11 @@ _NEW = Prepared(_WORDS.where(col(Outbox.id) > bindparam("after", type_=sa.BigInt
 _ENDINGS = (LiveKind.SESSION_REVOKED, LiveKind.MEMBER_REMOVED)
 
 
-class Ending(Enum):
-    """Why a socket is closed from our side."""
-
-    SIGNED_OUT = auto()
-    NOT_A_MEMBER = auto()
-    TOO_SLOW = auto()
-
-
-class Listener:
-    """One socket: what waits to be sent on it, and from where to where it was served."""
-
-    def __init__(self, audience: Audience, position: int) -> None:
-        self.audience = audience
-        self.waiting: asyncio.Queue[str] = asyncio.Queue(QUEUE)
-        self.over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-        self.served_since = self.served_until = position
-
-    def offer(self, text: str) -> None:
-        """Never waits: whoever is too slow is dropped."""
-        try:
-            self.waiting.put_nowait(text)
-        except asyncio.QueueFull:
-            self.end(Ending.TOO_SLOW)
-
-    async def say(self, text: str) -> None:
-        """Waits until there is room: for what a client asked for itself."""
-        await self.waiting.put(text)
-
-    def end(self, ending: Ending) -> None:
-        if not self.over.done():
-            self.over.set_result(ending)
-
-
 class Hub:
     def __init__(self) -> None:
         self._of_user: defaultdict[UUID, set[Listener]] = defaultdict(set)
         self._of_household: defaultdict[UUID, set[Listener]] = defaultdict(set)
+        self.rooms = Rooms()
         self._stirred = asyncio.Event()
         self._begun = asyncio.Event()
         self._read_until = self._handed_out_until = 0
@@ -103,6 +71,8 @@ class Hub:
         """What the bus says."""
         if message in {"", outbox.TOPIC}:
             self._stirred.set()
+        elif message.startswith(TYPING):
+            self.rooms.hear(message)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -129,7 +99,18 @@ class Hub:
             with SOCKETS.track_inprogress():
                 yield listener
         finally:
+            self.rooms.leave_all(listener)
             self._remove(listener)
+
+    async def subscribe(self, listener: Listener, chat_id: UUID) -> None:
+        """Look at a chat. Raises `NotFound`, and `LimitExceeded` for one too many."""
+        self.rooms.check_space(listener, chat_id)
+        asked_at = time.monotonic()
+        async with session_scope(read_only=True) as session:
+            sees_it = await audience.sees_chat(session, listener.audience, chat_id)
+        if not sees_it:
+            raise NotFound(_("There is no such chat."))
+        self.rooms.enter(listener, chat_id, since=asked_at)
 
     async def resume(self, listener: Listener, last_id: int) -> bool:
         """Say again what this listener missed after `last_id`; False when that is longer ago than we remember."""
@@ -147,13 +128,19 @@ class Hub:
         return True
 
     async def _say_again(self, listener: Listener, after: int, until: int) -> None:
-        audience = listener.audience
+        session_id = listener.audience.session_id
         while after < until:
             async with session_scope(read_only=True) as session:
-                rows = await _missed(session, audience, after, until)
+                # Looked up anew: of somebody who was removed just now, that may not have been handed out yet.
+                now = (await audience.load(session, [session_id])).get(session_id)
+                if now is None:
+                    listener.end(Ending.SIGNED_OUT)
+                    return
+                rows = await _missed(session, now, after, until)
                 told = await frames.read(session, rows)
             for each in told:
-                await listener.say(each.text_for(audience))
+                if each.is_for(now):
+                    await listener.say(each.text_for(now))
             after = rows[-1].id if len(rows) == BATCH else until
 
     async def _hand_out(self) -> float:
@@ -162,11 +149,13 @@ class Hub:
                 if not self._begun.is_set():
                     self._read_until = self._handed_out_until = await _newest(session)
                     self._begun.set()
+                asked_at = time.monotonic()
                 rows = [Word(*row) for row in await _NEW.fetch(session, after=self._handed_out_until)]
                 self._read_until = max(self._read_until, rows[-1].id if rows else 0)
                 told = await frames.read(session, [row for row in rows if self._listeners_to(row)])
             for each in told:
                 self._hand(each)
+                self._clear_room(each, asked_at)
                 self._handed_out_until = each.id
                 await asyncio.sleep(0)
             self._handed_out_until = self._read_until
@@ -185,8 +174,17 @@ class Hub:
                     listener.offer(told.text_for(listener.audience))
                     listener.end(Ending.SIGNED_OUT)
                 continue
-            if told.id > listener.served_until:
+            if told.id > listener.served_until and told.is_for(listener.audience) and not listener.over.done():
                 listener.offer(told.text_for(listener.audience))
+
+    def _clear_room(self, told: frames.Told, asked_at: float) -> None:
+        """Who may not hear of a chat any more does not look at it any more."""
+        if told.chat_id is None:
+            return
+        if told.kind is LiveKind.CHAT_DELETED:
+            self.rooms.put_out(told.chat_id, told.hearers)
+        else:
+            self.rooms.keep(told.chat_id, told.hearers, asked_at=asked_at)
 
     def _listeners_to(self, told: Word | frames.Told) -> Iterable[Listener]:
         if told.user_id is not None:
@@ -213,6 +211,15 @@ class Hub:
                     self._remove(listener)
                     listener.audience = now
                     self._add(listener)
+        await self._check_rooms()
+
+    async def _check_rooms(self) -> None:
+        if self.rooms:
+            chat_ids, asked_at = self.rooms.chat_ids, time.monotonic()
+            async with session_scope(read_only=True) as session:
+                hearers = await chats.find_hearers(session, chat_ids)
+            for chat_id in chat_ids:
+                self.rooms.keep(chat_id, hearers.get(chat_id, frames.NOBODY), asked_at=asked_at)
 
     def _add(self, listener: Listener) -> None:
         self._of_user[listener.audience.user_id].add(listener)

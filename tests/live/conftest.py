@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+import os
+import shutil
 import socket
+import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,6 +18,8 @@ import pytest_asyncio
 import uvicorn
 from alembic import command
 from httpx import AsyncClient
+from redis import Redis
+from redis.exceptions import RedisError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -27,6 +33,7 @@ from models import Household, Membership, Role, User
 from services import locations, seeding, sessions
 from services.core import i18n
 from services.live import Hub
+from tests.processes import free_port, until
 from tests.servers import ENGINES, empty_database, settings_for
 
 PATIENCE = 60
@@ -115,6 +122,44 @@ async def place(world: None) -> AsyncIterator[Place]:
         yield place
 
 
+class RedisServer:
+    """A real one, which can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        options = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder))
+        self.process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
+        until(self._answers)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            with closing(Redis(port=self.port)) as client:
+                return bool(client.ping())
+        except RedisError:
+            return False
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    if shutil.which("redis-server") is None and not os.environ.get("CI"):
+        pytest.skip("redis-server is not installed")
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.kill()
+
+
 class Socket:
     """The client's end."""
 
@@ -151,6 +196,10 @@ class Socket:
             except ConnectionClosed as closed:
                 return closed.rcvd.code if closed.rcvd else 1006
 
+    async def subscribe(self, chat: dict[str, Any]) -> None:
+        """And wait until that is so; nothing else may come in between."""
+        assert await self.answer_to({"action": "subscribe", "chat_id": chat["id"]}) == {"type": "ack", "id": chat["id"]}
+
 
 @dataclass
 class Person:
@@ -182,6 +231,22 @@ class Person:
         async with self.client() as client:
             return (await client.get(path)).json()
 
+    async def send(self, method: str, path: str, body: Any = None) -> Any:
+        async with self.client() as client:
+            answer = await client.request(method, path, json=body)
+            assert answer.is_success, answer.text
+            return answer.json() if answer.content else None
+
+    async def open_chat(self, *members: "Person", title: str = "Kitchen") -> dict[str, Any]:
+        """For these and oneself; without any, for everybody."""
+        member_ids = [str(member.user_id) for member in members]
+        return dict(
+            await self.post("chats", {"title": title, "member_ids": member_ids} if members else {"title": title})
+        )
+
+    async def write(self, chat: dict[str, Any], content: str = "Who ate the yoghurt?") -> dict[str, Any]:
+        return dict(await self.post(f"chats/{chat['id']}/messages", {"content": content}))
+
     async def add(self, name: str = "Milk", quantity: str = "10", **fields: Any) -> dict[str, Any]:
         return dict(await self.post("lots", {"product": {"name": name}, "quantity": quantity, **fields}))
 
@@ -201,16 +266,18 @@ class Person:
         return {"additional_headers": {"Cookie": f"{COOKIE}={self.cookie}"}}
 
 
-async def move_in(place: Place, name: str, *, household_id: UUID | None = None, **more: Any) -> Person:
-    """Somebody new: the owner of a new household, or a member of this one."""
+async def move_in(
+    place: Place, name: str, *, household_id: UUID | None = None, role: Role = Role.MEMBER, **more: Any
+) -> Person:
+    """Somebody new: the owner of a new household, or of this `role` in this one."""
     async with session_scope() as session:
         user = User(
             email=f"{uuid4().hex}@example.com", name=name, hashed_password="", locale=more.get("locale", "en-GB")
         )
         session.add(user)
         await session.flush()
-        role = Role.MEMBER if household_id else Role.OWNER
         if household_id is None:
+            role = Role.OWNER
             household = Household(name="Home", time_zone="Europe/Berlin", locale="en-GB")
             session.add(household)
             await session.flush()

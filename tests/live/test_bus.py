@@ -1,63 +1,18 @@
 """What every bus promises, on all three, with the server killed in the middle."""
 
 import asyncio
-import os
-import shutil
-import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import asyncpg
 import pytest
 import pytest_asyncio
-from redis import Redis
-from redis.exceptions import RedisError
 
 from services.core.bus import MAX_BYTES, Bus, make_bus
-from tests.processes import free_port, until
+from tests.live.conftest import RedisServer
 from tests.servers import create_database, drop_database, settings_for
 
 PATIENCE = 60
-
-
-class RedisServer:
-    """A real one, which can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        options = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder))
-        self.process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-        until(self._answers)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def _answers(self) -> bool:
-        try:
-            with closing(Redis(port=self.port)) as client:
-                return bool(client.ping())
-        except RedisError:
-            return False
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    if shutil.which("redis-server") is None and not os.environ.get("CI"):
-        pytest.skip("redis-server is not installed")
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server
-    server.kill()
 
 
 class Ear:
