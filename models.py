@@ -933,13 +933,14 @@ class Outbox(SQLModel, table=True):
     """What open pages and sockets are to hear, written with what happened.
 
     For all members of `household_id`, or for `user_id` alone. Ids are given under a lock just before the commit, so
-    whoever has read up to one has missed nothing before it. Kept for `services.live.MEMORY`.
+    whoever has read up to one has missed nothing before it. Kept for `services.live.MEMORY`: also when the household
+    or user is gone by then, for a word that went with them would leave its id to the next.
     """
 
     id: int | None = _column(sa.BigInteger().with_variant(sa.Integer(), "sqlite"), default=None, primary_key=True)
     kind: LiveKind = _enum(LiveKind)
-    household_id: UUID | None = _optional_ref("household.id", ondelete="CASCADE")
-    user_id: UUID | None = _optional_ref("user.id", ondelete="CASCADE")
+    household_id: UUID | None = _column(Id, default=None, nullable=True, index=True)
+    user_id: UUID | None = _column(Id, default=None, nullable=True, index=True)
     subject_id: UUID | None = _column(Id, default=None, nullable=True)
     data: dict[str, Any] = _column(sa.JSON, default_factory=dict)
     created_at: datetime = _column(UTCDateTime, default_factory=clock.now, index=True)
