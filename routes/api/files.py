@@ -61,9 +61,9 @@ async def remove(file_id: UUID, session: SessionDep, actor: ActorDep) -> None:
 )
 async def set_product_picture(product_id: UUID, request: Request, actor: UploadingActorDep) -> ProductRead:
     """Give a product a picture, in place of the one it has."""
-    async with uploads.keeping(request, actor, FilePurpose.PRODUCT) as (session, actor, file):
-        await files.set_product_picture(session, actor, product_id, file)
-        return await products.read_product(session, actor, product_id)
+    async with uploads.keeping(request, actor, FilePurpose.PRODUCT) as (session, sender, file):
+        await files.set_product_picture(session, sender, product_id, file)
+        return await products.read_product(session, sender, product_id)
 
 
 @router.delete("/products/{product_id}/picture", status_code=204, name="products:remove_picture")
@@ -82,8 +82,8 @@ async def remove_product_picture(product_id: UUID, session: SessionDep, actor: A
 )
 async def add_lot_photo(lot_id: UUID, request: Request, actor: UploadingActorDep) -> FileRead:
     """Add a photo of a lot, as of its label."""
-    async with uploads.keeping(request, actor, FilePurpose.LOT) as (session, actor, file):
-        await files.add_lot_photo(session, actor, lot_id, file)
+    async with uploads.keeping(request, actor, FilePurpose.LOT) as (session, sender, file):
+        await files.add_lot_photo(session, sender, lot_id, file)
     return FileRead.of(file)
 
 
@@ -102,9 +102,9 @@ async def remove_lot_photo(lot_id: UUID, file_id: UUID, session: SessionDep, act
 )
 async def set_avatar(request: Request, account: UploadingAccountDep) -> UserRead:
     """Show a picture of you, in place of the one you have. It is cut to a square."""
-    async with uploads.keeping(request, account, FilePurpose.AVATAR) as (session, account, file):
-        await files.set_avatar(session, account, file)
-        return await accounts.read_profile(session, account)
+    async with uploads.keeping(request, account, FilePurpose.AVATAR) as (session, sender, file):
+        await files.set_avatar(session, sender, file)
+        return await accounts.read_profile(session, sender)
 
 
 @own_router.delete("/users/me/avatar", status_code=204, name="account:remove_avatar", responses=documented(401, 403))

@@ -1,4 +1,4 @@
-"""Files people send: pictures, which are drawn anew, and a few kinds of documents. Who may see one gets a signed address."""
+"""Files people send: pictures, drawn anew, and a few kinds of documents. Who may see one gets a signed address."""
 
 from services.core.file_urls import address
 from services.files.keeping import (

@@ -7,12 +7,13 @@ and time, and knows nothing of us. Writes `large` and `small` into the folder, a
 
 import json
 import resource
+import struct
 import sys
 import warnings
+from contextlib import suppress
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from struct import error as StructError
 from typing import Any
 
 from PIL import Image, ImageCms, UnidentifiedImageError
@@ -35,7 +36,7 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 # What decoders raise for what they cannot read.
-BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, MemoryError, StructError)
+BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, MemoryError, struct.error)
 
 
 def main() -> None:
@@ -103,10 +104,9 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     alpha = image.getchannel("A") if image.mode == "RGBA" else None
     colours = image.convert("RGB") if alpha else image
     if profile:
-        try:
+        # One that is broken, or for another mode, is as if there were none.
+        with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
             colours = _converted(colours, profile)
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            pass  # a profile that is broken, or for another mode: as if there were none
     colours = colours.convert("RGB")
     if alpha:
         colours.putalpha(alpha)

@@ -8,7 +8,7 @@ import csv
 import re
 import zipfile
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 from models import FileKind
@@ -122,7 +122,7 @@ def _is_bounded(entries: list[zipfile.ZipInfo]) -> bool:
     unpacked, packed = (sum(getattr(entry, size) for entry in entries) for size in ("file_size", "compress_size"))
     spans = sorted((entry.header_offset, entry.header_offset + entry.compress_size) for entry in entries)
     # Entries that share their bytes are how a small archive becomes a huge one.
-    overlap = any(end > start for (_start, end), (start, _end) in zip(spans, spans[1:], strict=False))
+    overlap = any(end > start for (_start, end), (start, _end) in pairwise(spans))
     is_plain = not any(entry.flag_bits & 1 or _leads_out(entry.filename) for entry in entries)
     return (
         0 < len(entries) <= MAX_ENTRIES
@@ -191,7 +191,5 @@ def _tail(path: Path) -> bytes:
 
 def _refused() -> UnsupportedType:
     return UnsupportedType(
-        _(
-            "This kind of file is not taken. Send a picture (JPEG, PNG, WebP, GIF, HEIC) or a document (PDF, text, office)."
-        )
+        _("Send a picture (JPEG, PNG, WebP, GIF, HEIC) or a document (PDF, text, office). Nothing else is taken.")
     )
