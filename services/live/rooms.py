@@ -105,7 +105,7 @@ class Rooms:
         """What the bus says of somebody who types."""
         try:
             typist = _typist(message.removeprefix(TYPING))
-        except (msgspec.ValidationError, msgspec.DecodeError):
+        except (msgspec.DecodeError, UnicodeError):
             return  # of a process of another version
         frame = {"type": "chat.typing", "chat_id": typist.chat_id, "user": {"id": typist.id, "name": typist.name}}
         text = _encode(frame).decode()
