@@ -3,11 +3,14 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -18,6 +21,8 @@ from models import (
     FilePurpose,
     FileState,
     LiveKind,
+    Message,
+    MessageKind,
     MessageRevision,
     Notification,
     Outbox,
@@ -25,16 +30,17 @@ from models import (
     StoredFile,
     User,
 )
-from services import chats, messages, stock
-from services.core import clock
+from services import chats, events, messages, stock
+from services.core import clock, i18n
 from services.core.errors import Conflict, InvalidInput, LimitExceeded, NotFound, PermissionDenied
 from services.core.ids import new_id
 from services.core.pagination import PageRequest
 from services.dates import Urgency
+from services.messages.text import Link, Named, Text, find_named, split
 from services.permissions import Actor
 from services.schemas.chats import ChatCreate, ChatUpdate
 from services.schemas.names import Person
-from services.schemas.stock import LotConsume
+from services.schemas.stock import LotConsume, LotOpen, LotSnooze, ProductConsume
 from services.schemas.talk import MessageCreate, MessageFilters, MessagePage, MessageRead, MessageSearch, MessageUpdate
 from tests.conftest import CHAT, CHAT_NEXT_DOOR, HOUSEHOLD, NOW, TODAY
 from tests.factories import make_lot, make_message
@@ -322,7 +328,7 @@ async def test_what_belongs_to_others_is_not_linked(session: AsyncSession, alice
 
 
 async def test_a_card_shows_a_lot_as_it_is_now(session: AsyncSession, alice: Actor) -> None:
-    """Urgent by the household's own day: it is tomorrow in Auckland already."""
+    """Urgent by the household's own day: on Kiritimati it is tomorrow already."""
     lot = await make_lot(session, alice, quantity=3, expires_on=TODAY)
     said = await say(session, alice, "Eat this", lot_id=lot.id, product_id=lot.product.id)
     assert said.lot is not None
@@ -336,16 +342,12 @@ async def test_a_card_shows_a_lot_as_it_is_now(session: AsyncSession, alice: Act
     assert (said.product.name, said.product.quantity) == ("Milk", "3")
 
     await stock.consume(session, alice, UUID(str(lot.id)), LotConsume())
-    await session.execute(sa.text("UPDATE household SET time_zone = 'Pacific/Auckland'"))
+    await session.execute(sa.text("UPDATE household SET time_zone = 'Pacific/Kiritimati'"))
 
     (now,) = (await read(session, alice)).items
     assert now.lot is not None
     assert now.product is not None
-    assert (now.lot.quantity, now.lot.is_used_up, now.lot.days_left) == (
-        "0",
-        True,
-        -0 if now.lot.days_left == 0 else -1,
-    )
+    assert (now.lot.quantity, now.lot.is_used_up, now.lot.days_left) == ("0", True, -1)
     assert now.product.is_used_up
 
 
@@ -596,3 +598,233 @@ async def test_nobody_talks_without_end(session: AsyncSession, alice: Actor, bob
     await say(session, bob)
     with clock.frozen(NOW + timedelta(seconds=refused.value.retry_after)):
         await say(session, alice)
+
+
+async def test_what_was_refused_does_not_count(session: AsyncSession, alice: Actor) -> None:
+    for _again in range(130):
+        with pytest.raises(InvalidInput):
+            async with session.begin_nested():
+                await say(session, alice, " ")
+
+    await say(session, alice)
+
+
+# Text
+
+
+ANN = Person(id=new_id(), name="Ann", avatar_url=None)
+ANN_LEE = Person(id=new_id(), name="Ann Lee", avatar_url=None)
+STRASSE = Person(id=new_id(), name="Straße", avatar_url=None)
+TWIN = Person(id=new_id(), name="ann", avatar_url=None)
+
+
+def texts(content: str, *people: Person) -> list[tuple[str, str]]:
+    return [(part.kind, part.text) for part in split(content, people)]
+
+
+@pytest.mark.parametrize(
+    ("content", "url"),
+    [
+        ("see https://larder.example.com/a_(b).", "https://larder.example.com/a_(b)"),
+        ("HTTP://Example.com", "HTTP://Example.com"),
+        ("example.com", "http://example.com"),
+        ("ann@example.com", "mailto:ann@example.com"),
+    ],
+)
+def test_links_are_found(content: str, url: str) -> None:
+    (link,) = [part for part in split(content, []) if isinstance(part, Link)]
+
+    assert link.url == url
+    assert link.text in content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "javascript:alert(1)",
+        "data:text/html,<script>alert(1)</script>",
+        "ftp://files.example.com/x",
+        "//example.com/x",
+        "vbscript:x",
+        "file:///etc/passwd",
+        "JaVaScRiPt://example.com/%0aalert(1)",
+    ],
+)
+def test_nothing_is_a_link_but_the_web_and_mail(content: str) -> None:
+    links = [part.url for part in split(content, []) if isinstance(part, Link)]
+
+    assert [url for url in links if not url.lower().startswith(("http://", "https://", "mailto:"))] == []
+    assert content not in links
+
+
+def test_the_longest_name_that_fits_is_meant() -> None:
+    assert texts("@ann lee and @ANN, @anna @Ann", ANN, ANN_LEE) == [
+        ("mention", "@ann lee"),
+        ("text", " and "),
+        ("mention", "@ANN"),
+        ("text", ", @anna "),
+        ("mention", "@Ann"),
+    ]
+    assert find_named("@Ann Lee", [ANN, ANN_LEE]) == [ANN_LEE]
+
+
+def test_two_who_are_called_the_same_are_both_meant() -> None:
+    assert find_named("@ANN", [ANN, TWIN]) == [ANN, TWIN]
+
+
+def test_a_name_is_found_however_its_letters_fold() -> None:
+    assert texts("x @STRASSE!", STRASSE) == [("text", "x "), ("mention", "@STRASSE"), ("text", "!")]
+    assert texts("@straße\n@Straß", STRASSE) == [("mention", "@straße"), ("text", "\n@Straß")]
+
+
+def test_neither_an_address_nor_a_link_mentions_anybody() -> None:
+    assert find_named("bob@ann https://example.com/@Ann a@Ann", [ANN]) == []
+
+
+@given(st.text(alphabet=st.sampled_from("@anßsS le.\nhtp:/éı\u0130\u0307com"), max_size=80))
+def test_nothing_of_a_text_is_lost_or_changed(content: str) -> None:
+    assert "".join(part.text for part in split(content, [ANN, ANN_LEE, STRASSE])) == content
+
+
+def test_what_a_template_shows_is_the_message(session: AsyncSession) -> None:
+    parts = split("Hi @Ann,\nsee example.com", [ANN])
+
+    assert parts == [
+        Text("Hi "),
+        Named("@Ann", (ANN,)),
+        Text(",\nsee "),
+        Link("example.com", "http://example.com"),
+    ]
+
+
+# What happens to stock
+
+
+async def listen(session: AsyncSession, alice: Actor) -> None:
+    await chats.edit_chat(session, alice, CHAT, ChatUpdate(tells_stock=True))
+    await told(session)
+
+
+async def said_of_stock(session: AsyncSession, actor: Actor, chat_id: UUID = CHAT) -> list[str]:
+    await db.run_before_commit(session)
+    return await words(session, actor, chat_id=chat_id)
+
+
+async def test_a_chat_that_wants_it_says_what_happens_to_stock(session: AsyncSession, alice: Actor, bob: Actor) -> None:
+    await listen(session, alice)
+    lot = await make_lot(session, alice, quantity=3)
+    await stock.consume(session, bob, UUID(str(lot.id)), LotConsume(quantity=Decimal(2)))
+    heard = await told(session)
+
+    newest, oldest = (await read(session, alice)).items
+    assert [newest.content, oldest.content] == ["Bob: 2\xa0pieces of Milk used", "Alice: 3\xa0pieces of Milk added"]
+    assert (newest.kind, newest.author, newest.seq) == (MessageKind.SYSTEM, None, 2)
+    assert newest.event is not None
+    assert (newest.event.count, newest.event.undone) == (1, False)
+    assert newest.lot is not None
+    assert newest.lot.quantity == "1"
+    # Said before it is told, so that chats are locked before the outbox is.
+    assert [subject for kind, subject in heard if kind is LiveKind.CHAT_MESSAGE] == [oldest.id, newest.id]
+
+
+async def test_where_no_chat_wants_it_a_booking_says_nothing(session: AsyncSession, alice: Actor) -> None:
+    lot = await make_lot(session, alice)
+    with counted() as statements:
+        await stock.consume(session, alice, UUID(str(lot.id)), LotConsume(quantity=Decimal(1)))
+
+    # To hold it, to change it, and to write that down; what everybody is told comes with the commit.
+    assert len(statements) == 3, "\n".join(statements)
+    assert await told(session) == [(LiveKind.LOT_CHANGED, UUID(str(lot.id)))]
+    assert await words(session, alice) == []
+
+
+async def test_an_archived_chat_hears_of_no_stock(session: AsyncSession, alice: Actor) -> None:
+    await listen(session, alice)
+    await chats.edit_chat(session, alice, CHAT, ChatUpdate(is_archived=True))
+    await make_lot(session, alice)
+
+    assert await said_of_stock(session, alice) == []
+
+
+async def test_what_is_added_together_is_one_message(session: AsyncSession, alice: Actor) -> None:
+    """And what failed among it is not in it."""
+    await listen(session, alice)
+    items = [{"product": {"name": f"Thing {number}"}} for number in range(30)]
+    await stock.add_bulk(
+        session, alice, [*items, {"product": {"name": ""}}, {"product_id": str(new_id())}], atomic=False
+    )
+
+    assert await said_of_stock(session, alice) == ["Alice: 30 things added"]
+
+
+async def test_lots_of_one_product_are_summed(session: AsyncSession, alice: Actor) -> None:
+    lot = await make_lot(session, alice, quantity=2)
+    await make_lot(session, alice, quantity=2)
+    await listen(session, alice)
+    await stock.consume_product(session, alice, UUID(str(lot.product.id)), ProductConsume(quantity=Decimal(3)))
+
+    assert await said_of_stock(session, alice) == ["Alice: 3\xa0pieces of Milk used"]
+
+
+async def test_a_part_that_is_opened_is_one_message_and_an_edit_is_none(session: AsyncSession, alice: Actor) -> None:
+    lot = await make_lot(session, alice, quantity=4)
+    await listen(session, alice)
+    await stock.open_lot(session, alice, UUID(str(lot.id)), LotOpen(quantity=Decimal(1)))
+    await stock.snooze(session, alice, UUID(str(lot.id)), LotSnooze(until=TODAY + timedelta(days=3)))
+
+    assert await said_of_stock(session, alice) == ["Alice: Milk opened"]
+
+
+async def test_what_was_taken_back_says_so_where_it_was_said(session: AsyncSession, alice: Actor) -> None:
+    await listen(session, alice)
+    lot = await make_lot(session, alice, quantity=4)
+    used = await stock.consume(session, alice, UUID(str(lot.id)), LotConsume())
+    await told(session)
+    await events.undo(session, alice, used.event_id)
+    heard = await told(session)
+
+    undo, use, add = (await read(session, alice)).items
+    assert undo.content == "Alice: Milk: a booking taken back"
+    assert [message.event.undone for message in (undo, use, add) if message.event] == [False, True, False]
+    assert {subject for kind, subject in heard if kind is LiveKind.CHAT_MESSAGE} == {undo.id, use.id}
+
+
+async def test_what_the_system_says_is_in_the_readers_language(session: AsyncSession, alice: Actor) -> None:
+    await listen(session, alice)
+    await make_lot(session, alice, quantity="1.5")
+    await told(session)
+    (message_id,) = (await session.scalars(select(Message.id))).all()
+
+    shared = (await messages.find_shared(session, [message_id]))[message_id]
+    i18n.use_locale("de")
+    german = messages.in_words(shared).content
+    i18n.use_locale("en-GB")
+
+    assert shared.content == ""
+    assert "1,5" in german
+    assert "1.5" in messages.in_words(shared).content
+    assert "booking" not in shared.model_dump()
+
+
+async def test_every_chat_that_wants_it_hears_it(session: AsyncSession, alice: Actor, charlie: Actor) -> None:
+    await listen(session, alice)
+    private = await private_chat(session, alice)
+    await chats.edit_chat(session, alice, private, ChatUpdate(tells_stock=True))
+    await make_lot(session, alice)
+    await make_lot(session, charlie)
+
+    assert await said_of_stock(session, alice) == await said_of_stock(session, alice, private) != []
+    assert await said_of_stock(session, charlie, CHAT_NEXT_DOOR) == []
+
+
+async def test_nobody_edits_what_the_system_says(session: AsyncSession, alice: Actor, bob: Actor) -> None:
+    await listen(session, alice)
+    await make_lot(session, alice)
+    await told(session)
+    (message,) = (await read(session, alice)).items
+
+    with pytest.raises(PermissionDenied):
+        await messages.edit(session, alice, CHAT, message.id, MessageUpdate(content="x"))
+    with pytest.raises(PermissionDenied):
+        await messages.delete(session, bob, CHAT, message.id)
+    await messages.react(session, bob, CHAT, message.id, "👍")
