@@ -1,7 +1,7 @@
 """Bodies with files: who sends them is known before one byte is read, and no session is open while they come in."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from services import files
 from services.core.errors import BadRequest, InvalidInput, TooLarge, UnsupportedType
 from services.core.i18n import _
 from services.permissions import Account, Actor
+from services.staff import Staff
 from settings import Settings, get_settings
 
 MEGABYTE = 1024 * 1024
@@ -36,24 +37,33 @@ MAX_PARTS = 50
 MAX_FIELD = 64 * 1024
 WRITE_AT = MEGABYTE
 
-Who = TypeVar("Who", Account, Actor)
+Who = TypeVar("Who", Account, Actor, Staff)
+LookUp = Callable[[Request, AsyncSession], Awaitable[Who]]
 
 
 async def _account(request: Request) -> Account:
-    async with session_scope() as session:
-        request.state.account = account = await auth.current_account(request, session)
-    return account
+    return await _look_up(request, auth.current_account)
 
 
 async def _actor(request: Request) -> Actor:
+    return await _look_up(request, auth.current_actor)
+
+
+async def _staff(request: Request) -> Staff:
+    return await _look_up(request, auth.current_staff)
+
+
+async def _look_up(request: Request, look_up: LookUp[Who]) -> Who:
     async with session_scope() as session:
-        request.state.account = actor = await auth.current_actor(request, session)
-    return actor
+        request.state.account = who = await look_up(request, session)
+    request.state.look_up = look_up
+    return who
 
 
-# As `AccountDep` and `ActorDep`, but what they looked it up with is closed again.
+# As `AccountDep`, `ActorDep` and `StaffDep`, but what they looked it up with is closed again.
 UploadingAccountDep = Annotated[Account, Depends(_account)]
 UploadingActorDep = Annotated[Actor, Depends(_actor)]
+UploadingStaffDep = Annotated[Staff, Depends(_staff)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +107,15 @@ async def keeping(
 ) -> AsyncIterator[tuple[AsyncSession, Who, StoredFile]]:
     """Keep the file that comes, and put it where it belongs in the block: in one transaction, as somebody who may
     still do so. If that fails, the file goes again."""
-    household_id: UUID | None = sender.household_id if isinstance(sender, Actor) else None
+    # An account may well be an actor, and its avatar belongs to no household all the same.
+    is_of_household = purpose not in {FilePurpose.AVATAR, FilePurpose.CATALOGUE}
+    household_id: UUID | None = sender.household_id if is_of_household and isinstance(sender, Actor) else None
     async with receive(request) as received:
         file = await files.keep(sender, received, purpose=purpose, household_id=household_id)
     is_placed = False
     try:
         async with session_scope() as session:
-            is_actor = isinstance(sender, Actor)
-            again = await (auth.current_actor if is_actor else auth.current_account)(request, session)
-            yield session, again, file  # type: ignore[misc]
+            yield session, await request.state.look_up(request, session), file
         is_placed = True
     finally:
         if not is_placed:
@@ -129,7 +139,7 @@ def largest_body(scope: Scope) -> int:
 
 
 def _asks_for(dependant: Dependant) -> bool:
-    return dependant.call in (_account, _actor) or any(_asks_for(inner) for inner in dependant.dependencies)
+    return dependant.call in (_account, _actor, _staff) or any(_asks_for(inner) for inner in dependant.dependencies)
 
 
 @dataclass(slots=True)
