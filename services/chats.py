@@ -6,7 +6,6 @@ knows of it. Staff without a role in the household reads where a role of theirs 
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,11 +29,11 @@ from models import (
     ReadMarker,
     User,
 )
-from services import audit, events, names, notifications, outbox, wording
+from services import audit, events, files, names, notifications, outbox, wording
 from services.core import clock
 from services.core.errors import Conflict, InvalidInput, NotFound
 from services.core.i18n import _, current_locale, use_locale
-from services.core.pagination import Key, Page, PageRequest, by_id, fetch_page
+from services.core.pagination import Page, PageRequest, by_id, by_moment, fetch_page
 from services.core.text import fold
 from services.permissions import Actor, require
 from services.schemas.chats import ChatCreate, ChatRead, ChatUpdate, LastMessage, SharedChat
@@ -91,7 +90,7 @@ async def list_chats(
     statement = _rows(actor).where(*visible_to(actor))
     if not archived:
         statement = statement.where(col(Chat.archived_at).is_(None))
-    keys = (Key(_active_at, datetime.fromisoformat), by_id(col(Chat.id)))
+    keys = (by_moment(_active_at), by_id(col(Chat.id)))
     found = await fetch_page(session, statement, page, *keys, descending=True)
     return replace(found, items=await _read(session, found.items))
 
@@ -218,6 +217,14 @@ async def list_people(session: AsyncSession, actor: Actor, chat_id: UUID) -> lis
     chat = await load(session, actor, chat_id)
     people = await names.find_people(session, await _belonging(session, chat))
     return sorted(people.values(), key=lambda person: (fold(person.name), person.id))
+
+
+async def list_readers(session: AsyncSession, actor: Actor, chat_id: UUID) -> list[tuple[Person, int]]:
+    """Who belongs to a chat, by name, and up to which message each has read it. Raises `NotFound`."""
+    people = await list_people(session, actor, chat_id)
+    rows = await session.execute(select(ReadMarker.user_id, ReadMarker.seq).where(ReadMarker.chat_id == chat_id))
+    markers = dict(rows.tuples().all())
+    return [(person, markers.get(person.id, 0)) for person in people]
 
 
 async def welcome(session: AsyncSession, household_id: UUID, user_id: UUID) -> None:
@@ -463,10 +470,13 @@ async def _save(session: AsyncSession, chat: Chat) -> None:
 
 async def _delete(session: AsyncSession, gone: Sequence[Chat]) -> None:
     """Who is to hear of it is decided now: later nobody knows who belonged to it."""
-    hearers = await find_hearers(session, [chat.id for chat in gone])
+    ids = [chat.id for chat in gone]
+    hearers = await find_hearers(session, ids)
     for chat in gone:
         _tell_deleted(session, chat, hearers.get(chat.id))
-    await session.execute(delete(Chat).where(col(Chat.id).in_([chat.id for chat in gone])))
+    sent = select(Attachment.file_id).join(Message).where(col(Message.chat_id).in_(ids))
+    await files.release(session, (await session.scalars(sent)).all())
+    await session.execute(delete(Chat).where(col(Chat.id).in_(ids)))
 
 
 def _tell_changed(session: AsyncSession, chat: Chat) -> None:

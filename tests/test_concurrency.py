@@ -40,6 +40,7 @@ from models import (
 from services import (
     accounts,
     challenges,
+    chats,
     initial,
     one_time_links,
     passkeys,
@@ -54,7 +55,7 @@ from services.core import clock, states
 from services.core.errors import Conflict, Gone
 from services.schemas.staff_roles import StaffRoleCreate
 from tests.conftest import TODAY, make_actor
-from tests.factories import assert_ledger_holds
+from tests.factories import assert_ledger_holds, make_message
 from tests.servers import ENGINES, empty_database, settings_for
 
 AT_ONCE = 50
@@ -193,6 +194,60 @@ async def test_sweeps_that_race_tell_everything_once(client: AsyncClient, monkey
     assert sorted(row.household_id for row in told) == sorted(homes)
     assert sorted(delivery.household_id for delivery in sent if delivery.household_id) == sorted(homes)
     assert {row.id for row in told} <= set(live.all())
+
+
+# Chats
+
+
+async def test_twenty_who_make_a_chat_of_one_title_make_one(client: AsyncClient) -> None:
+    """Chat D24: it was looked for, then written, and so was there twice."""
+    titles = [f"{' ' * number}Shopping" for number in range(20)]
+    answers = await asyncio.gather(*(client.post("chats", json={"title": title}) for title in titles))
+
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"duplicate"}
+    listed = (await client.get("chats")).json()["items"]
+    assert [chat["title"] for chat in listed] == ["Shopping", "Everyone"]
+
+
+async def test_of_twenty_who_rename_their_chats_alike_one_does(client: AsyncClient) -> None:
+    made = [(await client.post("chats", json={"title": f"Chat {number}"})).json()["id"] for number in range(20)]
+
+    answers = await asyncio.gather(*(client.patch(f"chats/{chat}", json={"title": "Shopping"}) for chat in made))
+
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 19
+
+
+async def test_twenty_at_once_make_no_more_chats_than_there_may_be(
+    client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chats, "MAX_CHATS", 5)
+
+    answers = await asyncio.gather(*(client.post("chats", json={"title": f"Chat {number}"}) for number in range(20)))
+
+    assert sorted(answer.status_code for answer in answers) == [201] * 4 + [409] * 16
+
+
+async def test_markers_that_race_end_at_the_last_message(client: AsyncClient) -> None:
+    (chat,) = (await client.get("chats")).json()["items"]
+    async with session_scope() as session:
+        said = [await make_message(session, UUID(chat["id"]), None) for _ in range(20)]
+
+    answers = await asyncio.gather(
+        *(client.post(f"chats/{chat['id']}/read", json={"message_id": str(each.id)}) for each in reversed(said))
+    )
+
+    assert {answer.status_code for answer in answers} == {204}
+    read = (await client.get(f"chats/{chat['id']}")).json()
+    assert (read["read_seq"], read["unread"]) == (20, 0)
+
+
+async def test_a_chat_is_deleted_once(client: AsyncClient) -> None:
+    chat = (await client.post("chats", json={"title": "Shopping"})).json()["id"]
+
+    answers = await asyncio.gather(*(client.delete(f"chats/{chat}") for _ in range(10)))
+
+    assert sorted(answer.status_code for answer in answers) == [204] + [404] * 9
 
 
 # Accounts

@@ -5,6 +5,7 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -49,6 +50,17 @@ class Key:
 
 def by_id(column: Any) -> Key:
     return Key(column, UUID)
+
+
+def by_moment(column: Any) -> Key:
+    return Key(column, _moment)
+
+
+def _moment(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError(value)
+    return moment
 
 
 def encode_cursor(position: Sequence[Any]) -> str:

@@ -19,7 +19,7 @@ from models import Problem, ProblemState
 from services import audit
 from services.core import clock
 from services.core.ids import new_id
-from services.core.pagination import Key, Page, PageRequest, by_id, fetch_page
+from services.core.pagination import Page, PageRequest, by_id, by_moment, fetch_page
 from services.core.states import move
 from services.monitor import redaction
 from services.permissions import Account
@@ -97,8 +97,9 @@ async def list_problems(session: AsyncSession, page: PageRequest, state: Problem
     statement = select(Problem)
     if state is not None:
         statement = statement.where(Problem.state == state)
-    seen = Key(col(Problem.last_seen_at), datetime.fromisoformat)
-    return await fetch_page(session, statement, page, seen, by_id(col(Problem.id)), descending=True)
+    return await fetch_page(
+        session, statement, page, by_moment(col(Problem.last_seen_at)), by_id(col(Problem.id)), descending=True
+    )
 
 
 async def resolve(session: AsyncSession, problem_id: UUID, *, by: Account) -> None:
