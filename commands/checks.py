@@ -14,6 +14,8 @@ from db import session_scope
 from models import Category, Unit
 from routes.rendering import DIST
 from services import health
+from services.core import storage
+from services.core.errors import Unavailable
 from services.delivery import vapid
 from services.jobs import procrastinate_queue
 from settings import Registration, Settings, get_settings
@@ -24,9 +26,11 @@ def check(
 ) -> None:
     """Look for what is wrong with the settings, the database and the assets. Exits with 1 when something is."""
     settings = get_settings()
-    problems = [*_unknown_settings(), *_provider(settings), *run(_database(settings, deploy=deploy)), *_assets()]
+    problems = [*_unknown_settings(), *_provider(settings), *run(_services(settings, deploy=deploy)), *_assets()]
     if deploy:
         problems += _deployment(settings)
+        for notice in _notices(settings):
+            typer.secho(f"? {notice}", err=True, fg="yellow")
     for problem in problems:
         typer.secho(f"! {problem}", err=True, fg="red")
     if problems:
@@ -54,6 +58,18 @@ def new_secrets() -> None:
     typer.echo(f"LARDER_SECRET_KEY={secrets.token_urlsafe(48)}")
     typer.echo(f"LARDER_METRICS_TOKEN={secrets.token_urlsafe(32)}")
     typer.echo(f"LARDER_VAPID_PRIVATE_KEY='{private_key}'")
+
+
+async def _services(settings: Settings, *, deploy: bool) -> list[str]:
+    return [*await _database(settings, deploy=deploy), *await _storage()]
+
+
+async def _storage() -> list[str]:
+    try:
+        await storage.current().try_writing()
+    except Unavailable as error:
+        return [f"The storage {get_settings().storage} cannot be written: {storage.reason(error)}"]
+    return []
 
 
 async def _database(settings: Settings, *, deploy: bool) -> list[str]:
@@ -96,3 +112,12 @@ def _deployment(settings: Settings) -> Iterator[str]:
         yield "LARDER_API_DOCS is on: everybody can read how the API is built."
     if settings.registration is Registration.OPEN:
         yield "LARDER_REGISTRATION is open: anybody can make an account (use invite, unless that is meant)."
+
+
+def _notices(settings: Settings) -> Iterator[str]:
+    """What may be meant."""
+    if settings.has_task_workers and settings.storage.scheme == "file":
+        yield (
+            f"{settings.storage} is a folder: on another machine, web processes and workers do not see what is in it "
+            "(use s3://…, unless they are all here, or it is mounted everywhere)."
+        )

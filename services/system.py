@@ -42,7 +42,7 @@ from services.core import clock
 from services.core.i18n import mark
 from services.jobs import procrastinate_queue
 from services.staff import Staff
-from settings import VAR, Settings, get_settings
+from settings import VAR, Settings, StorageAddress, get_settings
 
 LATE = timedelta(minutes=15)
 RECENTLY = timedelta(hours=24)
@@ -210,6 +210,8 @@ def shown_settings(settings: Settings) -> dict[str, str]:
 
 
 def _shown(name: str, value: Any) -> str:
+    if name == "storage_url":
+        return str(StorageAddress.parse(value.get_secret_value()))
     if isinstance(value, SecretStr):
         return HIDDEN if value.get_secret_value() else ""
     if name in _ADDRESSES and value:

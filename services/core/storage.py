@@ -4,17 +4,19 @@ Keys are made by the server. A store that fails, or does not answer within some 
 object that is not there raises `NotFound`. Never call it with a session open.
 """
 
+import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from urllib.parse import quote, urlsplit
 
-import anyio.to_thread
 import obstore
 import structlog
 from obstore.exceptions import BaseError
@@ -30,16 +32,21 @@ if TYPE_CHECKING:  # obstore has the names of types for checkers only
     from obstore import GetOptions
     from obstore.store import ObjectStore, S3Config
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 log = structlog.get_logger()
 
-# What a bucket takes as a part at least; two are on their way at once.
+# What a bucket takes as a part at least.
 PART = 5 * 1024 * 1024
-PARTS_AT_ONCE = 2
 CHUNK = 256 * 1024
 LISTED_AT_ONCE = 500
 # A server that is down is asked again within the time one that hangs is waited for.
 PATIENCE = timedelta(seconds=10)
 REGION = "us-east-1"
+# obstore's own coroutines end in threads of theirs, which abort a process that ends at the same moment (0.12). Nobody
+# else waits for these: a store that hangs keeps no password from being hashed.
+_threads = ThreadPoolExecutor(16, thread_name_prefix="storage")
 _PART_OF_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
@@ -67,20 +74,20 @@ class Storage:
     async def put(self, key: str, source: Path | bytes, *, media_type: str) -> None:
         """Keep it whole or not at all, in place of what was there. A path is read a part at a time."""
         with _failing(self, "put", key, missing=Unavailable):
-            await obstore.put_async(
+            await _to_its_end(
+                obstore.put,
                 self._store,
                 _checked(key),
                 source,
                 attributes=self._attributes(media_type),
                 chunk_size=PART,
-                max_concurrency=PARTS_AT_ONCE,
+                max_concurrency=1,
             )
 
     async def read(self, key: str) -> bytes:
         """All of it, in memory: for what is known to be small."""
         with _failing(self, "read", key):
-            found = await obstore.get_async(self._store, _checked(key))
-            return bytes(await found.bytes_async())
+            return await _in_thread(lambda: bytes(obstore.get(self._store, _checked(key)).bytes()))
 
     async def stream(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """From byte `start` on, up to `end`, which is not in it. What is past the end of the object is empty."""
@@ -93,21 +100,22 @@ class Storage:
             options["range"] = {"offset": start}
         with _failing(self, "read", key):
             try:
-                found = await obstore.get_async(self._store, _checked(key), options=options)
-            except (BaseError, OSError, ValueError):
+                found = await _in_thread(obstore.get, self._store, _checked(key), options=options)
+            except (BaseError, OSError):
                 # Each store refuses a range past the end in its own words.
                 size = await self.size(key) if start else None
                 if size is not None and start >= size:
                     return
                 raise
-            async for chunk in found.stream(min_chunk_size=CHUNK):
+            chunks = iter(found.stream(min_chunk_size=CHUNK))
+            while (chunk := await _in_thread(next, chunks, None)) is not None:
                 yield bytes(chunk)
 
     async def size(self, key: str) -> int | None:
         """In bytes; None when there is no such object."""
         try:
             with _failing(self, "size", key):
-                return (await obstore.head_async(self._store, _checked(key)))["size"]
+                return (await _in_thread(obstore.head, self._store, _checked(key)))["size"]
         except NotFound:
             return None
 
@@ -116,16 +124,17 @@ class Storage:
         for key in [_checked(key) for key in keys]:
             try:
                 with _failing(self, "delete", key):
-                    await obstore.delete_async(self._store, key)
+                    await _to_its_end(obstore.delete, self._store, key)
             except NotFound:
                 continue
 
     async def list(self, prefix: str = "") -> AsyncIterator[Entry]:
         """Every object below `prefix`, which ends where a part of a key ends."""
         with _failing(self, "list", prefix, missing=Unavailable):
-            found = obstore.list(self._store, _checked(prefix) if prefix else None, chunk_size=LISTED_AT_ONCE)
-            async for entries in found:
-                for entry in entries:
+            below = _checked(prefix) if prefix else None
+            pages = iter(obstore.list(self._store, below, chunk_size=LISTED_AT_ONCE))
+            while (page := await _in_thread(next, pages, None)) is not None:
+                for entry in page:
                     yield Entry(entry["path"], entry["size"], entry["last_modified"])
 
     async def presign(self, key: str, *, expires_in: timedelta, download_as: str | None, media_type: str) -> str | None:
@@ -135,8 +144,7 @@ class Storage:
     async def check(self) -> None:
         """Whether it answers. Changes nothing."""
         with _failing(self, "check", "", missing=Unavailable):
-            async for _entries in obstore.list(self._store, "check", chunk_size=1):
-                return
+            await _in_thread(next, iter(obstore.list(self._store, "check", chunk_size=1)), None)
 
     async def try_writing(self) -> None:
         """Whether it takes an object and gives it back."""
@@ -158,7 +166,7 @@ class FolderStorage(Storage):
     async def check(self) -> None:
         path = self.address.path
         # One that is gone would be made again by the next put, on a disk that is not the one it was on.
-        if not await anyio.to_thread.run_sync(lambda: path.is_dir() and os.access(path, os.W_OK | os.X_OK)):
+        if not await _in_thread(lambda: path.is_dir() and os.access(path, os.W_OK | os.X_OK)):
             raise _unavailable(self, "check", "", FileNotFoundError(path))
 
 
@@ -250,6 +258,12 @@ def use(storage: Storage | None) -> None:
     _current = storage
 
 
+def reason(error: Unavailable) -> str:
+    """What the store said, for whoever keeps it: it names addresses, never what they were asked with."""
+    # The first paragraph says what; in those behind it obstore draws it.
+    return str(error.__cause__ or error).partition("\n\n")[0]
+
+
 def _signer(address: StorageAddress, region: str, endpoint: str) -> Signer | None:
     endpoint = endpoint or f"https://s3.{region}.amazonaws.com"
     public = address.public if address.public is not None else endpoint if endpoint.startswith("https://") else ""
@@ -262,6 +276,21 @@ def _signer(address: StorageAddress, region: str, endpoint: str) -> Signer | Non
         return None  # what obstore finds elsewhere (the role of a machine) changes by the hour, and is not ours to see
     token = os.environ.get("AWS_SESSION_TOKEN", "")
     return Signer(f"{public}/{quote(address.bucket)}", region, access_key, secret_key, token)
+
+
+async def _in_thread(work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+    return await asyncio.get_running_loop().run_in_executor(_threads, partial(work, *arguments, **options))
+
+
+async def _to_its_end(work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+    """Who is cancelled waits for what was begun: nothing appears or goes after whoever wanted it has tidied up."""
+    future = asyncio.get_running_loop().run_in_executor(_threads, partial(work, *arguments, **options))
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        with suppress(BaseError, OSError):
+            await future
+        raise
 
 
 def _checked(key: str) -> str:
@@ -287,7 +316,7 @@ def _failing(
 
 
 def _unavailable(storage: Storage | StorageAddress, doing: str, key: str, error: Exception) -> Unavailable:
-    # The first paragraph says what; then obstore draws it. It names addresses, never what they were asked with.
-    reason = str(error).partition("\n\n")[0]
-    log.warning("storage failed", doing=doing, key=key, storage=str(storage), reason=reason)
-    return Unavailable(_("The files cannot be reached at the moment. Please try again."))
+    unavailable = Unavailable(_("The files cannot be reached at the moment. Please try again."))
+    unavailable.__cause__ = error
+    log.warning("storage failed", doing=doing, key=key, storage=str(storage), reason=reason(unavailable))
+    return unavailable

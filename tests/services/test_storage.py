@@ -4,15 +4,19 @@ import asyncio
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import obstore
 import pytest
 
 from services.core import clock, storage
@@ -455,14 +459,39 @@ async def test_a_server_that_goes_down_in_the_middle_is_told_and_nothing_hangs(t
 
 async def test_a_server_that_says_nothing_is_waited_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "PATIENCE", timedelta(milliseconds=200))
-    silent = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-    store = storage.open_storage(f"s3://key:secret@larder?endpoint=http://127.0.0.1:{port}")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        store = storage.open_storage(f"s3://key:secret@larder?endpoint=http://127.0.0.1:{port}")
 
-    async with silent:
         for work in (store.check(), store.read("a/one"), store.put("a/one", BODY, media_type=PDF)):
             with pytest.raises(Unavailable):
                 await asyncio.wait_for(work, 20)
+
+
+async def test_who_is_cancelled_while_something_is_put_waits_for_its_end(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = storage.open_storage(address("folder"))
+    has_begun, may_go_on = threading.Event(), threading.Event()
+
+    def put(*arguments: Any, **options: Any) -> None:
+        has_begun.set()
+        assert may_go_on.wait(30)
+        original(*arguments, **options)
+
+    original = obstore.put
+    monkeypatch.setattr(obstore, "put", put)
+    putting = asyncio.create_task(store.put("a/one", BODY, media_type=PDF))
+    await asyncio.to_thread(has_begun.wait)
+
+    putting.cancel()
+    await asyncio.sleep(0)
+    assert not putting.done()
+    may_go_on.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+    assert await keys(store) == ["a/one"]
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
