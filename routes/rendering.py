@@ -157,6 +157,8 @@ def environment() -> Environment:
         relative_day=wording.relative_day,
         clock_time=wording.clock_time,
         moment=wording.moment,
+        short_moment=wording.short_moment,
+        file_size=wording.file_size,
         label=wording.label,
         booked=wording.booked,
         act_named=acts.named,
@@ -167,9 +169,10 @@ def environment() -> Environment:
         sprite=static_url("icons.svg"),
         lot_line=_lot_line,
         new_id=ids.new_id,
+        upload_limit_mb=get_settings().upload_limit_mb,
     )
     # A block rendered alone does not see imports at the top of its file, so macros are globals.
-    for name in ("ui", "forms", "lots", "actions", "journal", "acts"):
+    for name in ("ui", "forms", "lots", "actions", "journal", "acts", "people", "uploads", "talk"):
         env.globals[name] = env.get_template(f"macros/{name}.html").module
     return env
 

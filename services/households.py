@@ -91,13 +91,18 @@ async def delete_household(session: AsyncSession, actor: Actor, *, name: str) ->
     household = await session.get_one(Household, actor.household_id)
     if fold(name) != fold(household.name):
         raise InvalidInput({"name": _("Type the household's name to delete it.")})
-    _record(session, "households:delete", household, by=actor, before=audit.snapshot(household, _SETTINGS))
+    await erase(session, household, by=actor)
+
+
+async def erase(session: AsyncSession, household: Household, *, by: Account) -> None:
+    _record(session, "households:delete", household, by=by, before=audit.snapshot(household, _SETTINGS))
     await session.execute(delete(Household).where(col(Household.id) == household.id))
 
 
 async def list_members(session: AsyncSession, actor: Actor, page: PageRequest) -> Page[MemberRead]:
     statement = (
         sa.select(Membership, User, col(Avatar.file_id))
+        .select_from(Membership)
         .join(User)
         .outerjoin(Avatar, col(Avatar.user_id) == col(User.id))
         .where(col(Membership.household_id) == actor.household_id)

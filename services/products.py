@@ -19,6 +19,7 @@ from services.core.i18n import _
 from services.core.pagination import Key, Page, PageRequest, by_id, fetch_page
 from services.core.text import fold
 from services.permissions import Actor
+from services.schemas.files import picture
 from services.schemas.messages import validate
 from services.schemas.products import (
     BarcodeCreate,
@@ -50,6 +51,14 @@ _SAID = (
     "soon_days",
     "may_freeze",
     "note",
+)
+
+# Its own, or else that of the catalogue.
+PICTURE = sa.func.coalesce(
+    col(Product.picture_id),
+    sa.select(col(CatalogueItem.picture_id))
+    .where(col(CatalogueItem.id) == col(Product.catalogue_item_id))
+    .scalar_subquery(),
 )
 
 
@@ -363,6 +372,7 @@ def _summaries(actor: Actor) -> sa.Select[Any]:
             quantity,
             sa.func.coalesce(stock.c.lots, 0),
             stock.c.next_expires_on,
+            PICTURE,
         )
         .join(Unit, col(Unit.id) == col(Product.unit_id))
         .outerjoin(Category, col(Category.id) == col(Product.category_id))
@@ -372,7 +382,8 @@ def _summaries(actor: Actor) -> sa.Select[Any]:
 
 
 def _summary(row: Sequence[Any]) -> dict[str, Any]:
-    product, unit, unit_name, unit_plural, category_id, category_name, icon, quantity, lots, next_expires_on = row
+    product, unit, unit_name, unit_plural, category_id, category_name, icon, *rest = row
+    quantity, lots, next_expires_on, picture_id = rest
     return {
         "id": product.id,
         "name": product.name,
@@ -385,6 +396,8 @@ def _summary(row: Sequence[Any]) -> dict[str, Any]:
         "quantity": quantity,
         "lots": lots,
         "next_expires_on": next_expires_on,
+        "picture": picture(picture_id),
+        "has_own_picture": product.picture_id is not None,
         "version": product.version,
     }
 

@@ -12,6 +12,8 @@ await build({
     api_docs: "static/src/js/api_docs.js",
     sw: "static/src/js/sw.js",
     passkeys: "static/src/js/passkeys.js",
+    chat: "static/src/js/chat.js",
+    files: "static/src/js/files.js",
   },
   bundle: true,
   minify: true,
@@ -22,7 +24,7 @@ await build({
   logLevel: "warning",
 });
 
-for (const name of ["app.css", "account.css", "acting.css", "admin.css", "audit.css", "monitor.css"]) {
+for (const name of ["app.css", "account.css", "acting.css", "admin.css", "audit.css", "chat.css", "files.css", "monitor.css", "told.css"]) {
   const { code } = bundle({
     filename: `static/src/css/${name}`,
     minify: true,

@@ -1,17 +1,21 @@
 """Registering, signing out, and one's own settings."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 
 import auth
-from models import Theme
+from db import session_scope
+from models import FilePurpose, Theme
 from routes.deps import AccountDep, SessionDep, VisitorDep
 from routes.forms import Form, bind, bind_edit
 from routes.pages.households import languages
-from routes.rendering import Toast, redirect, render, safe_next
-from services import accounts, households, openid, sessions
+from routes.pages.sending import send
+from routes.rendering import Toast, done, is_htmx, redirect, render, safe_next
+from routes.uploads import UploadingAccountDep
+from services import accounts, files, households, openid, sessions
 from services.core.errors import NotFound
 from services.core.i18n import _, current_locale, is_locale
 from services.permissions import Account
@@ -55,13 +59,13 @@ async def register(request: Request, session: SessionDep) -> Response:
 @router.post("/logout", name="auth:logout")
 async def logout(request: Request, session: SessionDep, account: AccountDep) -> Response:
     await sessions.sign_out(session, account)
-    return _signed_out(request, Toast(_("You are signed out.")))
+    return signed_out(request, Toast(_("You are signed out.")))
 
 
 @router.post("/logout-all", name="auth:logout_all")
 async def logout_all(request: Request, session: SessionDep, account: AccountDep) -> Response:
     await sessions.sign_out_everywhere(session, account)
-    return _signed_out(request, Toast(_("You are signed out everywhere.")))
+    return signed_out(request, Toast(_("You are signed out everywhere.")))
 
 
 @router.get("/settings", name="account:profile")
@@ -76,6 +80,23 @@ async def edit(request: Request, session: SessionDep, account: AccountDep) -> Re
         return await _settings_page(request, session, account, profile_form=form, status_code=422)
     await accounts.edit_profile(session, account, form.data)
     return redirect(request, "/settings", toast=Toast(_("Saved.")))
+
+
+@router.post("/settings/avatar", name="account:avatar")
+async def set_avatar(request: Request, account: UploadingAccountDep) -> Response:
+    sent = await send(request, account, FilePurpose.AVATAR, files.set_avatar)
+    if sent.file is not None:
+        return _avatar_changed(request, replace(account, avatar_id=sent.file.id), _("This is you now."))
+    if is_htmx(request):
+        return _avatar_part(request, sent.form, status_code=sent.status_code)
+    async with session_scope(read_only=True) as session:
+        return await _settings_page(request, session, account, avatar_form=sent.form, status_code=sent.status_code)
+
+
+@router.post("/settings/avatar/remove", name="account:remove_avatar")
+async def remove_avatar(request: Request, session: SessionDep, account: AccountDep) -> Response:
+    await files.remove_avatar(session, account)
+    return _avatar_changed(request, replace(account, avatar_id=None), _("Removed."))
 
 
 @router.get("/settings/password", name="account:password")
@@ -121,7 +142,19 @@ async def more(request: Request, session: SessionDep, account: AccountDep) -> Re
     return render(request, "account/more.html")
 
 
-def _signed_out(request: Request, toast: Toast) -> Response:
+def _avatar_changed(request: Request, account: Account, said: str) -> Response:
+    request.state.account = account
+    answer = _avatar_part(request, Form())
+    return done(request, Toast(said), to="/settings", answer=answer, event="avatar:changed")
+
+
+def _avatar_part(request: Request, form: Form[Any], *, status_code: int = 200) -> Response:
+    """What shows oneself, and the same picture where it stands on every page."""
+    context = {"avatar_form": form}
+    return render(request, "account/avatar_changed.html", context, fragment="changed", status_code=status_code)
+
+
+def signed_out(request: Request, toast: Toast) -> Response:
     response = redirect(request, "/login", toast=toast)
     auth.session_cookie.remove(response, secure=auth.is_secure(request))
     # Pages in the browser's cache are somebody's food.
@@ -173,6 +206,7 @@ async def _settings_page(
         "themes": choices(Theme),
         "locales": languages(user.locale),
         "profile_form": Form(),
+        "avatar_form": Form(),
         **forms,
     }
     return render(request, "account/settings.html", context, status_code=status_code)

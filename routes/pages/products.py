@@ -7,11 +7,15 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db import session_scope
+from models import FilePurpose
 from routes.deps import ActorDep, SessionDep
 from routes.forms import Form, bind, bind_edit, bind_filters
 from routes.idempotent import once
-from routes.rendering import Toast, back, done, redirect, render, undo_toast, wants_fragment
-from services import categories, locations, preferences, products, stock, units
+from routes.pages.sending import send
+from routes.rendering import Toast, back, done, is_htmx, redirect, render, undo_toast, wants_fragment
+from routes.uploads import UploadingActorDep
+from services import categories, files, locations, preferences, products, stock, units
 from services.core.i18n import _
 from services.core.numbers import plain
 from services.core.pagination import PageRequest
@@ -167,6 +171,50 @@ async def remove_conversion(
     return done(request, Toast(_("Removed.")), to=f"/products/{product_id}")
 
 
+@router.post("/products/{product_id}/picture", name="products:picture")
+async def set_picture(request: Request, product_id: UUID, actor: UploadingActorDep) -> Response:
+    sent = await send(
+        request,
+        actor,
+        FilePurpose.PRODUCT,
+        lambda session, actor, file: files.set_product_picture(session, actor, product_id, file),
+    )
+    async with session_scope(read_only=True) as session:
+        if sent.file is not None:
+            return await _picture_changed(request, session, actor, product_id, _("That is how it looks."))
+        if is_htmx(request):
+            return await _picture_part(request, session, actor, product_id, sent.form, status_code=sent.status_code)
+        return await _detail_again(
+            request, session, actor, product_id, sent.form, "picture_form", status_code=sent.status_code
+        )
+
+
+@router.post("/products/{product_id}/picture/remove", name="products:remove_picture")
+async def remove_picture(request: Request, product_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    await files.remove_product_picture(session, actor, product_id)
+    return await _picture_changed(request, session, actor, product_id, _("Removed."))
+
+
+async def _picture_changed(
+    request: Request, session: AsyncSession, actor: Actor, product_id: UUID, said: str
+) -> Response:
+    answer = await _picture_part(request, session, actor, product_id, Form()) if is_htmx(request) else None
+    return done(request, Toast(said), to=back(request, f"/products/{product_id}"), answer=answer)
+
+
+async def _picture_part(
+    request: Request,
+    session: AsyncSession,
+    actor: Actor,
+    product_id: UUID,
+    form: Form[Any],
+    *,
+    status_code: int = 200,
+) -> Response:
+    context = {"product": await products.read_product(session, actor, product_id), "picture_form": form}
+    return render(request, "products/picture.html", context, fragment="picture", status_code=status_code)
+
+
 async def _for_detail(session: AsyncSession, actor: Actor, product_id: UUID) -> dict[str, Any]:
     product = await products.read_product(session, actor, product_id)
     page = await stock.list_lots(session, actor, ALL_LOTS, LotFilters(product=product_id))
@@ -179,6 +227,7 @@ async def _for_detail(session: AsyncSession, actor: Actor, product_id: UUID) -> 
         "units": await units.list_choices(session, actor),
         "consume_form": Form(),
         "barcode_form": Form(),
+        "picture_form": Form(),
         "conversion_form": Form(),
     }
 
@@ -210,6 +259,7 @@ async def _form_page(
     context = {
         "product": product,
         "form": form,
+        "picture_form": Form(),
         "foods": await categories.list_names(session, actor),
         "places": [(place.id, place.path) for place in await locations.read_tree(session, actor)],
         "units": await units.list_choices(session, actor),

@@ -11,11 +11,14 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models import DateKind, DiscardReason
+from db import session_scope
+from models import DateKind, DiscardReason, FilePurpose
 from routes.deps import ActorDep, SessionDep
 from routes.forms import Form, bind_edit, bind_filters, parse, read
-from routes.rendering import Toast, back, done, render, trigger, undo_toast, wants_fragment
-from services import categories, dictionary, events, households, locations, stock, units
+from routes.pages.sending import send
+from routes.rendering import Toast, back, done, is_htmx, render, trigger, undo_toast, wants_fragment
+from routes.uploads import UploadingActorDep
+from services import categories, dictionary, events, files, households, locations, stock, units
 from services.core import clock
 from services.core.errors import Conflict
 from services.core.i18n import _
@@ -172,6 +175,7 @@ async def _detail_page(
     lot_id: UUID,
     *,
     tried: Form[Any] | None = None,
+    photo_form: Form[Any] | None = None,
     status_code: int = 200,
 ) -> Response:
     lot = await stock.get_lot(session, actor, lot_id)
@@ -181,6 +185,8 @@ async def _detail_page(
         **await _for_actions(session, actor, lot),
         "date_kind": label(DateKind(lot.date_kind)),
         "events": journal.items,
+        "photos": await files.list_lot_photos(session, lot_id),
+        "photo_form": photo_form or Form(),
         "owner": next((m.name for m in members.items if str(m.user_id) == str(lot.owner_id)), "") if members else "",
     }
     if tried is not None:
@@ -233,6 +239,44 @@ async def correct(request: Request, lot_id: UUID, session: SessionDep, actor: Ac
 @router.post("/stock/lots/{lot_id}/snooze", name="stock:snooze")
 async def snooze(request: Request, lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
     return await _act(request, session, actor, LotSnooze, stock.snooze, _("We keep quiet about {name}."))
+
+
+@router.post("/stock/lots/{lot_id}/photos", name="stock:photo")
+async def add_photo(request: Request, lot_id: UUID, actor: UploadingActorDep) -> Response:
+    sent = await send(
+        request,
+        actor,
+        FilePurpose.LOT,
+        lambda session, actor, file: files.add_lot_photo(session, actor, lot_id, file),
+    )
+    async with session_scope(read_only=True) as session:
+        if sent.file is not None:
+            return await _photos_changed(request, session, actor, lot_id, _("The photo is there."))
+        if is_htmx(request):
+            return await _photos_part(request, session, actor, lot_id, sent.form, status_code=sent.status_code)
+        return await _detail_page(request, session, actor, lot_id, photo_form=sent.form, status_code=sent.status_code)
+
+
+@router.post("/stock/lots/{lot_id}/photos/{file_id}/remove", name="stock:remove_photo")
+async def remove_photo(request: Request, lot_id: UUID, file_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
+    await files.remove_lot_photo(session, actor, lot_id, file_id)
+    return await _photos_changed(request, session, actor, lot_id, _("Removed."))
+
+
+async def _photos_changed(request: Request, session: AsyncSession, actor: Actor, lot_id: UUID, said: str) -> Response:
+    answer = await _photos_part(request, session, actor, lot_id, Form()) if is_htmx(request) else None
+    return done(request, Toast(said), to=f"/stock/lots/{lot_id}", answer=answer, event="photos:changed")
+
+
+async def _photos_part(
+    request: Request, session: AsyncSession, actor: Actor, lot_id: UUID, form: Form[Any], *, status_code: int = 200
+) -> Response:
+    context = {
+        "lot": await stock.get_lot(session, actor, lot_id),
+        "photos": await files.list_lot_photos(session, lot_id),
+        "photo_form": form,
+    }
+    return render(request, "stock/photos.html", context, fragment="photos", status_code=status_code)
 
 
 @router.get("/stock/lots/{lot_id}/edit", name="stock:edit")

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from services.schemas.files import PictureRead
 from services.schemas.types import (
     Code,
     Days,
@@ -79,6 +80,8 @@ class ProductSummary(Read):
     quantity: ExactNumber = Field(description="In stock now, over all lots.")
     lots: int = Field(description="Lots in stock now.")
     next_expires_on: date | None = Field(description="The earliest date among them.")
+    picture: PictureRead | None = Field(description="The household's own, or else that of the catalogue.")
+    has_own_picture: bool
     version: int
 
 

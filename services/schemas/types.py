@@ -3,7 +3,10 @@
 import re
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Generic, TypeVar
+from functools import reduce
+from operator import or_
+from types import UnionType
+from typing import Annotated, Any, Generic, TypeVar, get_args
 from zoneinfo import available_timezones
 
 import msgspec
@@ -221,8 +224,13 @@ def documented(struct: type[msgspec.Struct]) -> type[BaseModel]:
     """The OpenAPI model of a struct that is serialised by msgspec."""
     fields: dict[str, Any] = {}
     for field in msgspec.structs.fields(struct):
-        annotation = struct.__annotations__[field.name]
-        if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
-            annotation = documented(annotation)
-        fields[field.name] = (annotation, ...)
+        fields[field.name] = (_documented(struct.__annotations__[field.name]), ...)
     return create_model(struct.__name__, __doc__=struct.__doc__, **fields)
+
+
+def _documented(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        return documented(annotation)
+    if isinstance(annotation, UnionType):
+        return reduce(or_, (_documented(each) for each in get_args(annotation)))
+    return annotation

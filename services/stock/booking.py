@@ -25,6 +25,7 @@ from services.core.numbers import plain, plain_money
 from services.dates import LotDates
 from services.ledger import LotState
 from services.permissions import Actor
+from services.schemas.files import picture
 from services.schemas.stock import (
     LotConsume,
     LotCorrect,
@@ -273,6 +274,7 @@ async def _hold(session: AsyncSession, actor: Actor, lot_id: UUID, version: int 
         frozen_days,
         thawed_days,
         may_freeze,
+        picture_id,
     ) = row[len(ledger.COLUMNS) :]
     return _Held(
         lot=lot,
@@ -284,6 +286,7 @@ async def _hold(session: AsyncSession, actor: Actor, lot_id: UUID, version: int 
             unit_plural=unit_plural,
             unit_kind=UnitKind(unit_kind),
             icon=icon,
+            picture=picture(picture_id),
         ),
         location=LotLocation(id=lot.location_id, name=location_name, kind=LocationKind(location_kind)),
         soon_days=soon_days,

@@ -27,9 +27,10 @@ from models import (
     Unit,
     UnitKind,
 )
-from services import dates, ledger
+from services import dates, ledger, products
 from services.core.numbers import plain, plain_money
 from services.dates import Urgency
+from services.schemas.files import picture
 from services.schemas.stock import (
     LotLocation,
     LotProduct,
@@ -118,6 +119,7 @@ _ROW = (
     sa.type_coerce(col(Lot.owner_id), Raw),
     col(Lot.note),
     col(Lot.version),
+    sa.type_coerce(products.PICTURE, Raw),
 )
 
 
@@ -238,6 +240,7 @@ HELD_LOT = Prepared(
                 _first_known(col(Product.frozen_days), col(Category.freezer_days), col(_group.freezer_days)),
                 _first_known(col(Product.thawed_days), col(Category.thawed_days), col(_group.thawed_days)),
                 _first_known(col(Product.may_freeze), col(Category.may_freeze), col(_group.may_freeze)),
+                products.PICTURE,
             )
         )
     )
@@ -278,7 +281,7 @@ def read_row(row: Sequence[Any], today: date) -> LotRead:
     """From the columns of `_ROW` and the lot's window."""
     return LotRead(
         id=row[0],
-        product=LotProduct(row[1], row[2], row[5], row[6], row[7], row[8], row[3]),
+        product=LotProduct(row[1], row[2], row[5], row[6], row[7], row[8], row[3], picture(row[30])),
         location=LotLocation(row[10], row[11], row[12]),
         quantity=_plain_quantity(row[13]),
         usual_quantity=usual_quantity(row[13], row[4], row[8], row[9]),
@@ -298,7 +301,7 @@ def read_row(row: Sequence[Any], today: date) -> LotRead:
         owner_id=row[27],
         note=row[28],
         version=row[29],
-        **pressing(today, row[14], row[16], row[17], row[30], row[21]),
+        **pressing(today, row[14], row[16], row[17], row[31], row[21]),
     )
 
 
