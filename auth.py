@@ -210,6 +210,7 @@ _BEFORE_ALL_ELSE = frozenset({"account:password", "acting:end", "auth:logout", "
 _BEFORE_VERIFYING = _BEFORE_ALL_ELSE | {
     "account:change_email",
     "account:confirm",
+    "account:delete",
     "account:profile",
     "account:verify_email",
 }

@@ -5,13 +5,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, func, select
+from sqlmodel import col, delete, func, select
 
 from db import like, take_turns, unless_taken
 from models import Avatar, LinkPurpose, StaffAssignment, User
 from services import account_mail, api_keys, audit, one_time_links, passwords, sessions
 from services.core import file_urls
-from services.core.errors import Conflict, InvalidInput, NotFound, PermissionDenied
+from services.core.errors import Conflict, InvalidInput, NotFound, NotWhileActing, PermissionDenied
 from services.core.i18n import _
 from services.core.text import fold_email
 from services.permissions import Account
@@ -95,6 +95,20 @@ async def change_password(session: AsyncSession, account: Account, *, current: s
     await sessions.end_all(session, user.id, but=account.session_id)
     audit.record(session, "account:password", by=account, subject=user)
     await account_mail.send_notice(session, user, "password_changed")
+
+
+async def delete_own(session: AsyncSession, account: Account) -> None:
+    """With all that is its user's alone: sessions end at once, sockets included. Raises `Conflict` for the last
+    superuser."""
+    if not _is_themselves(account):
+        raise NotWhileActing(_("Nobody can do that for somebody else."))
+    user = await _managed(session, account.user_id, account, turns=True)
+    await _keep_a_superuser(session, user)
+    await end_credentials(session, user)
+    audit.record(session, "account:delete", by=account, subject=user, subject_name=user.name)
+    await account_mail.say_goodbye(session, user)
+    await session.flush()
+    await session.execute(delete(User).where(col(User.id) == user.id))
 
 
 # What staff and commands do. `by` is who does it; None for a command, which may do everything.

@@ -120,6 +120,7 @@ NEVER_WHILE_ACTING = frozenset(
         "account:confirm",
         "account:confirm_openid",
         "account:confirm_passkey",
+        "account:delete",
         "account:password",
         "account:verify_email",
         "api_keys:create",

@@ -10,7 +10,7 @@ from models import User
 from routes.api.routers import account_router
 from routes.deps import AccountDep, PageDep, SessionDep
 from routes.errors import documented, problem
-from services import accounts, second_factor, sessions
+from services import account_deletion, accounts, second_factor, sessions
 from services.core.errors import NotSignedIn, SecondFactorRequired
 from services.core.i18n import _
 from services.core.pagination import Page
@@ -109,6 +109,19 @@ async def change_password(body: PasswordChange, session: SessionDep, account: Ac
 async def confirm(body: Confirm, session: SessionDep, account: AccountDep) -> None:
     """Show by your password that it is still you: changes to how you sign in ask for that every 15 minutes."""
     await auth.confirm(session, account, body.password)
+
+
+@router.delete("/users/me", status_code=204, name="account:delete", responses=documented(401, 403, 409, 422, 429))
+async def delete_me(
+    body: Confirm, request: Request, response: Response, session: SessionDep, account: AccountDep
+) -> None:
+    """Delete your account for good, and the households you are alone in.
+
+    What you wrote and booked in other households stays, without your name. Those you own with others in them must be
+    handed over first (409).
+    """
+    await account_deletion.delete_by_password(session, account, body.password)
+    _remove_cookies(request, response)
 
 
 @router.get(

@@ -35,6 +35,7 @@ LIMITS: Mapping[str, Limit] = {
     "account:change_email": guard.MAIL,
     "account:confirm": guard.CONFIRM,
     "account:confirm_passkey": guard.CONFIRM,
+    "account:delete": guard.CONFIRM,
     "account:password": guard.CONFIRM,
     "account:verify_email": guard.MAIL,
     "auth:forgot": guard.MAIL,

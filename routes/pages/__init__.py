@@ -1,11 +1,13 @@
 """HTML pages, one module a noun."""
 
 from routes.pages import (
+    account_deletion,
     accounts,
     acting,
     add,
     api_keys,
     audit,
+    chats,
     devices,
     history,
     households,
@@ -27,6 +29,7 @@ ROUTERS = (
     households.router,
     sign_in.router,
     accounts.router,
+    account_deletion.router,
     security.router,
     recovery.router,
     devices.router,
@@ -34,5 +37,6 @@ ROUTERS = (
     acting.router,
     audit.router,
     notifications.router,
+    chats.router,
     links.router,
 )

@@ -57,6 +57,14 @@ NOTICES: Mapping[str, Words] = {
         mark("the e-mail address of your account is {about} from now on. This one is not used any more."),
         aside=mark("If that was not you, write to whoever runs this instance."),
     ),
+    "account_deleted": Words(
+        mark("Your account was deleted"),
+        mark(
+            "your account is gone, and what was yours alone with it. What you wrote and booked in households with "
+            "others stays, without your name."
+        ),
+        aside=mark("If that was not you, write to whoever runs this instance."),
+    ),
     "api_key_made": Words(
         mark("An API key was made"),
         mark("a program can now use your account with the API key {about}."),

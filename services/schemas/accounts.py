@@ -135,6 +135,10 @@ class Confirm(Schema):
     password: str
 
 
+class AccountDelete(Schema):
+    email: EmailEntry = Field(description="One's own once more.")
+
+
 class ApiKeyCreate(Schema):
     name: Name
     scopes: Scopes = Field(description="What it is for.")
