@@ -20,6 +20,7 @@ from models import Theme
 from services import acts, stock, wording
 from services.core import clock, i18n, ids
 from services.permissions import Account, Actor
+from services.schemas.files import picture
 from settings import ROOT, get_settings
 
 FLASH_COOKIE = "larder_flash"
@@ -169,6 +170,7 @@ def environment() -> Environment:
         sprite=static_url("icons.svg"),
         lot_line=_lot_line,
         new_id=ids.new_id,
+        picture_of=picture,
         upload_limit_mb=get_settings().upload_limit_mb,
     )
     # A block rendered alone does not see imports at the top of its file, so macros are globals.

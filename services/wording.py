@@ -22,6 +22,7 @@ from models import (
     Theme,
     UnitKind,
 )
+from services.core import clock
 from services.core.i18n import _, current_locale, mark, ngettext, parse_locale
 from services.dates import Source, Suggestion, Urgency
 from services.schemas.stock import EventGroup, EventRead
@@ -337,6 +338,19 @@ def moment(at: datetime, time_zone: str) -> str:
     """`Sat 28 Nov, 14:05`."""
     on = at.astimezone(ZoneInfo(time_zone)).date()
     return f"{day(on)}, {clock_time(at, time_zone)}"
+
+
+def short_moment(at: datetime, time_zone: str) -> str:
+    """The hour of what was today, the day of what was before."""
+    on = clock.day_of(at, time_zone)
+    return clock_time(at, time_zone) if on == clock.today(time_zone) else day(on)
+
+
+def file_size(size: int) -> str:
+    """`320 kB`, `1.4 MB`."""
+    if size < 1_000_000:
+        return f"{number(Decimal(max(1, round(size / 1000))))} kB"
+    return f"{number(round(Decimal(size) / 1_000_000, 1))} MB"
 
 
 def clock_time(at: datetime, time_zone: str) -> str:

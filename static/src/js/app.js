@@ -1,4 +1,5 @@
 // Everything works without this file; it makes things quicker. htmx is configured by a meta element in base.html.
+import htmx from "htmx.org";
 import { Idiomorph } from "idiomorph/htmx";
 import "./combobox.js";
 import "./add.js";
@@ -8,6 +9,9 @@ import "./push.js";
 import "./sheet.js";
 import "./shortcuts.js";
 import "./toasts.js";
+
+// For scripts of single pages, which bring no second one.
+window.htmx = htmx;
 
 // What somebody is typing is theirs: a refresh does not overwrite it. A button that has the focus does change.
 document.addEventListener("focusin", ({ target }) => {

@@ -10,6 +10,7 @@ let socket = null;
 let failures = 0;
 let silence = null;
 let refresh = null;
+let chats = null;
 // Staff who acts for somebody ends that session themselves, and is on the way to their own.
 let goingBack = false;
 
@@ -25,6 +26,7 @@ function reconnect({ code }) {
   socket = null;
   // Refused for good: whoever is signed in again gets a new page.
   if (code === 4401) return;
+  if (code === 4403) tell("live:cut");
   const wait = Math.min(SLOWEST, 1000 * 2 ** failures) * (0.5 + Math.random() / 2);
   failures += 1;
   setTimeout(connect, wait);
@@ -43,7 +45,9 @@ function receive(frame) {
   if (frame.id) sessionStorage.setItem(SEEN, frame.id);
   switch (frame.type) {
     case "connection.established":
+      document.body.dataset.live = "true";
       resume();
+      tell("live:open");
       break;
     case "lot.changed":
       if (frame.actor && frame.actor.id !== me && frame.said) tell("toast", { message: frame.said, level: "info" });
@@ -52,6 +56,15 @@ function receive(frame) {
     case "notification.created":
     case "notification.read":
       tell("notifications:changed");
+      break;
+    case "chat.message":
+    case "chat.changed":
+    case "chat.deleted":
+    case "chat.read":
+      scheduleChats();
+    // falls through
+    case "chat.typing":
+      tell("chat:frame", frame);
       break;
     case "session.revoked":
       if (!goingBack) location.assign("/login");
@@ -62,6 +75,8 @@ function receive(frame) {
         sessionStorage.removeItem(SEEN);
         tell("stock:changed");
         tell("notifications:changed");
+        tell("chats:changed");
+        tell("live:missed");
       }
   }
 }
@@ -71,12 +86,27 @@ function resume() {
   failures = 0;
   const seen = sessionStorage.getItem(SEEN);
   if (seen) socket.send(JSON.stringify({ action: "resume", last_id: Number(seen) }));
-  else tell("stock:changed");
+  else {
+    tell("stock:changed");
+    tell("live:missed");
+  }
 }
+
+// What a page has to say itself goes when there is somebody to hear it.
+document.body.addEventListener("live:say", ({ detail }) => {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(detail));
+});
 
 // One's own taps refresh the page by themselves, and what is fetched after them holds all that was told before.
 function scheduleRefresh() {
   refresh ??= setTimeout(() => tell("stock:changed"), SETTLE);
+}
+
+function scheduleChats() {
+  chats ??= setTimeout(() => {
+    chats = null;
+    tell("chats:changed");
+  }, SETTLE);
 }
 
 document.body.addEventListener("stock:changed", () => {
