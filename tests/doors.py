@@ -1,7 +1,7 @@
 """A right request to every route that takes an id or acts in a household."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
 from models import (
+    CatalogueItem,
+    CatalogueSource,
     ChannelKind,
     Event,
     ExternalIdentity,
     LocationKind,
+    LotPhoto,
     MonitoredRequest,
     Notification,
     NotificationKind,
@@ -21,7 +24,7 @@ from models import (
     Problem,
     StaffRole,
 )
-from routes import api, live, pages, staff
+from routes import api, deps, live, pages, staff, uploads
 from routes.api.routers import PREFIX
 from routes.table import list_routes
 from services import api_keys, categories, channels, chats, feeds, households, products, units
@@ -33,7 +36,8 @@ from services.schemas.chats import ChatCreate
 from services.schemas.households import InvitationCreate
 from services.schemas.products import ConversionCreate
 from services.schemas.words import CategoryCreate, UnitCreate
-from tests.factories import make_lot, make_message, make_product, place_of
+from tests import samples
+from tests.factories import make_file, make_lot, make_message, make_product, place_of
 
 Ids = Mapping[str, str]
 
@@ -45,6 +49,7 @@ class Door:
     name: str
     method: str
     path: str
+    takes_files: bool = False
 
     @property
     def is_api(self) -> bool:
@@ -62,6 +67,8 @@ class Door:
         if self.method in {"GET", "DELETE"}:
             return await client.request(self.method, address)
         body = {name: value.format_map(ids) for name, value in BODIES.get(self.name, {}).items()}
+        if self.takes_files:
+            return await client.request(self.method, address, data=body, files={"file": ("a.png", samples.picture())})
         if self.is_api:
             sent: Any = {"items": [body]} if self.name in BULK else {**body, **DOCUMENTS.get(self.name, {})}
             return await client.request(self.method, address, json=sent)
@@ -71,9 +78,24 @@ class Door:
         return f"{self.method} {self.path}"
 
 
+# Routes that take files look up who sends them in the same ways.
+ALIKE: dict[Any, Any] = {
+    uploads._account: deps._account,
+    uploads._actor: deps._actor,
+    uploads._staff: deps._staff,
+}
+
+
+def calls_of(dependant: Any) -> Iterator[Any]:
+    """All that a route asks for, and what that asks for."""
+    for inner in getattr(dependant, "dependencies", []):
+        yield ALIKE.get(inner.call, inner.call)
+        yield from calls_of(inner)
+
+
 DOORS = sorted(
     (
-        Door(route.name, method, route.path)
+        Door(route.name, method, route.path, uploads.asks_for_files(route.dependant))
         for router in (*api.ROUTERS, live.ticket_router, *pages.ROUTERS)
         for route in list_routes(router)
         for method in route.methods
@@ -82,7 +104,7 @@ DOORS = sorted(
 )
 STAFF_DOORS = sorted(
     (
-        Door(route.name, method, route.path)
+        Door(route.name, method, route.path, uploads.asks_for_files(route.dependant))
         for router in staff.ROUTERS
         for route in list_routes(router)
         for method in route.methods
@@ -91,6 +113,7 @@ STAFF_DOORS = sorted(
 )
 # Where something else is asked than who somebody is.
 OTHER_DOORS = {
+    "files:content",
     "health:alive",
     "health:metrics",
     "health:ready",
@@ -117,6 +140,8 @@ BODIES: dict[str, dict[str, str]] = {
     "locations:create": {"name": "Cellar"},
     "locations:edit": {"name": "Cellar"},
     "members:edit": {"role": "viewer"},
+    "messages:create": {"content": "Hello"},
+    "messages:edit": {"content": "Hello"},
     "products:add_barcode": {"code": "4006381333931"},
     "products:add_conversion": {"unit": "cup", "factor": "2"},
     "products:consume": {"quantity": "1"},
@@ -158,9 +183,11 @@ async def make_staff_things(session: AsyncSession) -> dict[str, str]:
     problem = Problem(fingerprint="f", kind="ValueError")
     request = MonitoredRequest(method="GET", path="/", status=200, ms=1)
     role = StaffRole(code="watch", name="Watch")
-    session.add_all([problem, request, role])
+    item = CatalogueItem(gtin="96385074", name="Oats", name_key="oats", source=CatalogueSource.STAFF)
+    session.add_all([problem, request, role, item])
     await session.flush()
-    return {"problem_id": str(problem.id), "request_id": str(request.id), "role_id": str(role.id)}
+    made = {"problem_id": problem.id, "request_id": request.id, "role_id": role.id, "item_id": item.id}
+    return {name: str(value) for name, value in made.items()}
 
 
 async def make_one_of_each(session: AsyncSession, actor: Actor) -> dict[str, str]:
@@ -183,6 +210,10 @@ async def make_one_of_each(session: AsyncSession, actor: Actor) -> dict[str, str
     session.add(notification)
     chat = await chats.create_chat(session, actor, ChatCreate(title="Shopping"))
     message = await make_message(session, chat.id, actor)
+    file = make_file(actor)
+    session.add(file)
+    await session.flush()
+    session.add(LotPhoto(lot_id=lot.id, file_id=file.id))
     feed = await feeds.start(session, actor, base_url="http://localhost")
     channel = await channels.add(session, actor, ChannelCreate(kind=ChannelKind.SERVICE, address="ntfy://topic"))
     delivery = await channels.test(session, actor, channel.id)
@@ -203,6 +234,8 @@ async def make_one_of_each(session: AsyncSession, actor: Actor) -> dict[str, str
         "event_id": event,
         "chat_id": chat.id,
         "message_id": message.id,
+        "file_id": file.id,
+        "emoji": "👍",
         "unit_id": unit.id,
         "category_id": category.id,
         "location_id": await place_of(session, actor, LocationKind.PANTRY),

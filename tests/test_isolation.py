@@ -43,7 +43,7 @@ OPEN = {
     "links:ask",
 }
 # Asked again by the service, about whom it is done to.
-ONESELF = {"chats:delete", "chats:edit", "members:remove"}
+ONESELF = {"chats:delete", "chats:edit", "members:remove", "messages:delete", "messages:edit"}
 # An owner stays one, some is in stock, nothing is frozen.
 CONFLICTS = {"members:remove", "members:edit", "products:archive", "stock:thaw"}
 

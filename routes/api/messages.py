@@ -75,7 +75,7 @@ async def unreact(chat_id: UUID, message_id: UUID, emoji: str, session: SessionD
 async def search(
     session: SessionDep, actor: ActorDep, page: PageDep, filters: Annotated[MessageSearch, Query()]
 ) -> Page[FoundMessage]:
-    """Messages that contain some words, in all chats you see, newest first."""
+    """What was said in all chats you see, newest first; with `q`, what contains these words."""
     return await messages.search(session, actor, page, filters)
 
 

@@ -90,8 +90,10 @@ async def list_messages(
 
 
 async def search(session: AsyncSession, actor: Actor, page: PageRequest, filters: MessageSearch) -> Page[FoundMessage]:
-    """In all chats one sees, newest first."""
-    statement = _MESSAGES.add_columns(col(Chat.title)).where(*chats.visible_to(actor), _contains(filters.q))
+    """In all chats one sees, newest first; without words, all that was said."""
+    statement = _MESSAGES.add_columns(col(Chat.title)).where(*chats.visible_to(actor))
+    if filters.q:
+        statement = statement.where(_contains(filters.q))
     found = await fetch_page(session, statement, page, by_id(col(Message.id)), descending=True)
     titles = {row[0].id: row[-1] for row in found.items}
     read = await _read(session, [row[:-1] for row in found.items])

@@ -37,7 +37,7 @@ class MessageFilters(Schema):
 
 
 class MessageSearch(Schema):
-    q: Name = Field(description="Words that it contains.")
+    q: Name | None = Field(default=None, description="Words that it contains.")
 
 
 class RepliedTo(Read):
