@@ -102,7 +102,8 @@ class Panel(Admin):
         row = await view.find(request, "details")
         deeds = [deed for deed in view.visible_acts(request) if await view.reaches(request, deed.code, row)]
         can_edit = view.allows(request, "edit") and await view.reaches(request, "edit", row)
-        return await self._page(request, "sqladmin/details.html", view=view, row=row, deeds=deeds, can_edit=can_edit)
+        context = {"view": view, "row": row, "deeds": deeds, "can_edit": can_edit, "picture_form": Form()}
+        return await self._page(request, "sqladmin/details.html", **context)
 
     @login_required
     async def create(self, request: Request) -> Response:

@@ -134,7 +134,8 @@ class CatalogueItemAdmin(WordView, model=CatalogueItem):
     name = "Catalogue item"
     icon = "barcode"
     can_import = True
-    column_labels: ClassVar = {"gtin": "GTIN", "energy_kcal": "Energy, kcal", "image_url": "Picture"}
+    below_details = "panel/picture_part.html"
+    column_labels: ClassVar = {"gtin": "GTIN", "energy_kcal": "Energy, kcal", "image_url": "Picture elsewhere"}
     column_list: ClassVar = ["gtin", "name", "brand", "category", "source"]
     column_searchable_list: ClassVar = ["gtin", "name", "brand"]
     column_sortable_list: ClassVar = ["gtin", "name", "brand", "created_at"]
@@ -142,7 +143,7 @@ class CatalogueItemAdmin(WordView, model=CatalogueItem):
     column_filters: ClassVar = [
         StaticValuesFilter("source", [(source.value, source.value) for source in CatalogueSource], "Source")
     ]
-    column_details_exclude_list: ClassVar = ["name_key", "category_id", "package_unit_id"]
+    column_details_exclude_list: ClassVar = ["name_key", "category_id", "package_unit_id", "picture_id"]
     column_export_list: ClassVar = [
         "gtin",
         "name",

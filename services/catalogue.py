@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import class_mapper
 from sqlmodel import SQLModel, col, delete, select
 
-from models import CatalogueItem, CatalogueSource, Category, Unit, UnitConversion
-from services import audit
+from models import CatalogueItem, CatalogueSource, Category, StoredFile, Unit, UnitConversion
+from services import audit, files
 from services.categories import keywords_of
 from services.core import tables
-from services.core.errors import Conflict, InvalidInput
+from services.core.errors import Conflict, InvalidInput, NotFound
 from services.core.i18n import _
 from services.core.text import fold
 from services.permissions import Account
@@ -30,7 +30,16 @@ MAX_ROWS = 2000
 COLUMNS = tuple(CatalogueItemLine.model_fields)
 # Exports have it; what is read in comes from the import.
 IGNORED = {"source"}
-FILLED_IN = ("category_id", "package_quantity", "package_unit_id", "brand", "allergens", "image_url", *NUTRIENTS)
+FILLED_IN = (
+    "category_id",
+    "package_quantity",
+    "package_unit_id",
+    "brand",
+    "allergens",
+    "image_url",
+    "picture_id",
+    *NUTRIENTS,
+)
 
 R = TypeVar("R", bound=SQLModel)
 
@@ -156,6 +165,33 @@ async def edit_items(session: AsyncSession, by: Account | None, items: Sequence[
             audit.record(session, "panel.catalogue-item:change", by=by, subject=item, before=before, after=given)
             changed += 1
     return changed
+
+
+# Pictures
+
+
+async def get_item(session: AsyncSession, item_id: UUID) -> CatalogueItem:
+    item: CatalogueItem | None = await session.get(CatalogueItem, item_id)
+    if item is None:
+        raise NotFound(_("There is no such item."))
+    return item
+
+
+async def set_picture(session: AsyncSession, by: Account, item_id: UUID, file: StoredFile) -> CatalogueItem:
+    before = {"picture": (await get_item(session, item_id)).picture_id}
+    item = await files.set_catalogue_picture(session, item_id, file)
+    after = {"picture": file.id}
+    audit.record(session, "panel.catalogue-item:picture", by=by, subject=item, before=before, after=after)
+    return item
+
+
+async def remove_picture(session: AsyncSession, by: Account, item_id: UUID) -> CatalogueItem:
+    """It is fine when there is none."""
+    before = {"picture": (await get_item(session, item_id)).picture_id}
+    item = await files.remove_catalogue_picture(session, item_id)
+    after = {"picture": None}
+    audit.record(session, "panel.catalogue-item:remove-picture", by=by, subject=item, before=before, after=after)
+    return item
 
 
 # Files

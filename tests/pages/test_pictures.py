@@ -1,15 +1,13 @@
 """Pictures in the pages, either way they are sent and taken away."""
 
-from io import BytesIO
-
 import pytest
 from httpx import AsyncClient, Response
-from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
 from models import AuditEntry, CatalogueItem, CatalogueSource, FileState, StoredFile
 from services.permissions import Actor
+from tests import samples
 from tests.conftest import NOWHERE
 from tests.factories import make_lot, make_product
 from tests.pages import html
@@ -18,14 +16,8 @@ from tests.pages.ways import BOTH_WAYS, ClientOf, ends_whole, form_at, toast_of
 SETTINGS = "/settings"
 
 
-def picture(colour: str = "olive", size: tuple[int, int] = (60, 40)) -> bytes:
-    drawn = BytesIO()
-    Image.new("RGB", size, colour).save(drawn, "JPEG")
-    return drawn.getvalue()
-
-
 async def send(browser: AsyncClient, to: str, content: bytes | None = None, name: str = "photo.jpg") -> Response:
-    sent = picture() if content is None else content
+    sent = samples.picture() if content is None else content
     return await browser.post(to, files={"file": (name, sent, "image/jpeg")})
 
 
@@ -134,7 +126,7 @@ async def test_initials_are_up_to_two_letters(browser_of: ClientOf, alice: Actor
     [
         (b"a shopping list", "list.jpg", 415, "Send a picture"),
         (b"%PDF-1.4\n%%EOF\n", "paper.pdf", 415, "picture"),
-        (picture()[:300], "half.jpg", 422, "cannot be read"),
+        (samples.picture()[:300], "half.jpg", 422, "cannot be read"),
         (b"", "empty.jpg", 422, "empty"),
     ],
 )
@@ -237,8 +229,8 @@ async def test_a_lot_has_several_photos(browser_of: ClientOf, session: AsyncSess
     browser = browser_of(bob, htmx=htmx)
     page = f"/stock/lots/{lot.id}"
 
-    for colour in ("olive", "navy"):
-        assert_taken(await send(browser, f"{page}/photos", picture(colour)), htmx, to=page)
+    for width in (64, 80):
+        assert_taken(await send(browser, f"{page}/photos", samples.picture(width)), htmx, to=page)
 
     shown = html.read((await browser.get(page, headers={"HX-Request": ""})).text)
     large = [link.attrs["href"] for link in shown.one("ul", **{"class": "photos"}).all("a")]
