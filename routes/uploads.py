@@ -128,7 +128,11 @@ def limit_of(settings: Settings) -> int:
 
 
 def takes_files(route: BaseRoute) -> bool:
-    return isinstance(route, APIRoute) and _asks_for(route.dependant)
+    return isinstance(route, APIRoute) and asks_for_files(route.dependant)
+
+
+def asks_for_files(dependant: Dependant) -> bool:
+    return dependant.call in (_account, _actor, _staff) or any(map(asks_for_files, dependant.dependencies))
 
 
 def largest_body(scope: Scope) -> int:
@@ -136,10 +140,6 @@ def largest_body(scope: Scope) -> int:
     if any(route.matches(scope)[0] is Match.FULL for route in scope["app"].state.upload_routes):
         return limit_of(scope["app"].state.settings) + AROUND
     return 0
-
-
-def _asks_for(dependant: Dependant) -> bool:
-    return dependant.call in (_account, _actor, _staff) or any(_asks_for(inner) for inner in dependant.dependencies)
 
 
 @dataclass(slots=True)

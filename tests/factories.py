@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +15,9 @@ from models import (
     Chat,
     DataScope,
     Event,
+    FileKind,
+    FilePurpose,
+    FileState,
     GrantKind,
     Location,
     LocationKind,
@@ -25,6 +28,7 @@ from models import (
     StaffGrant,
     StaffHousehold,
     StaffRole,
+    StoredFile,
 )
 from services import products, staff, stock
 from services.core.ids import new_id
@@ -67,6 +71,24 @@ async def make_lot(
         **fields,
     )
     return (await stock.add(session, actor, data)).lot
+
+
+def make_file(actor: Actor, *, purpose: FilePurpose = FilePurpose.MESSAGE, **fields: Any) -> StoredFile:
+    """The row of a picture that its household has, with nothing in the storage."""
+    given: dict[str, Any] = {
+        "household_id": actor.household_id,
+        "state": FileState.READY,
+        "kind": FileKind.IMAGE,
+        "name": "fridge.jpg",
+        "media_type": "image/webp",
+        "size": 1000,
+        "width": 64,
+        "height": 48,
+        "key": f"{purpose}/2026/{uuid4().hex}",
+        "digest": "0" * 64,
+        **fields,
+    }
+    return StoredFile(uploader_id=actor.user_id, purpose=purpose, **given)
 
 
 async def make_message(

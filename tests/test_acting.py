@@ -42,7 +42,9 @@ BrowserOf = Callable[..., AsyncClient]
 # What an account can do with itself that staff may do in its name: nothing that changes how one signs in, and nothing
 # that lets somebody in later.
 ALLOWED = {
+    "account:avatar",
     "account:edit",
+    "account:remove_avatar",
     "acting:end",
     "auth:logout",
     "channels:remove",

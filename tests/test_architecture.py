@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from inspect import isasyncgenfunction, iscoroutinefunction, isfunction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -15,6 +14,7 @@ from routes import deps
 from routes.table import RouteEntry, list_routes
 from services.permissions import ROLE_PERMISSIONS
 from settings import ROOT
+from tests.doors import calls_of
 
 FOLDERS = ("admin", "commands", "routes", "services")
 MODULES = ("auth.py", "db.py", "main.py", "models.py", "oppman.py", "settings.py")
@@ -60,6 +60,7 @@ PUBLIC = {
     "auth:reset",
     "auth:verify",
     "feeds:calendar",
+    "files:content",
     "health:alive",
     "health:ready",
     "invitations:preview",
@@ -232,13 +233,7 @@ def _own_routes(app: FastAPI) -> list[RouteEntry]:
 
 
 def _depends_on(entry: RouteEntry, *calls: object) -> bool:
-    return any(call in calls for call in _dependencies(entry.dependant))
-
-
-def _dependencies(dependant: Any) -> Iterator[Any]:
-    for inner in getattr(dependant, "dependencies", []):
-        yield inner.call
-        yield from _dependencies(inner)
+    return any(call in calls for call in calls_of(entry.dependant))
 
 
 def test_every_route_knows_who_acts_or_is_public_on_purpose(app: FastAPI) -> None:
@@ -256,7 +251,7 @@ def test_every_route_of_a_household_is_in_the_permission_table(app: FastAPI) -> 
     granted = set().union(*ROLE_PERMISSIONS.values())
     named = {entry.name for entry in _own_routes(app) if _depends_on(entry, deps._actor)}
     # Asked for by services, about what a route may do to whom.
-    finer = {"members:remove_others", "members:transfer_ownership"}
+    finer = {"chats:edit_others", "members:remove_others", "members:transfer_ownership", "messages:delete_others"}
 
     assert named - granted == set(), "Nobody may use these routes: grant them to a role in services/permissions.py."
     stale = granted - named - finer
@@ -279,7 +274,7 @@ def test_every_route_of_a_household_goes_through_its_actor(app: FastAPI) -> None
 
 
 def test_no_request_waits_for_a_thread_only_to_be_looked_at(app: FastAPI) -> None:
-    called = {call for entry in _own_routes(app) for call in (entry.endpoint, *_dependencies(entry.dependant))}
+    called = {call for entry in _own_routes(app) for call in (entry.endpoint, *calls_of(entry.dependant))}
     plain = sorted(
         f"{call.__qualname__} is a plain function, which FastAPI calls in a thread. Make it `async def`."
         for call in called

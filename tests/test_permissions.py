@@ -31,7 +31,7 @@ from services.schemas.accounts import ApiKeyCreate, Scope
 from services.seeds import panel
 from tests.admin.conftest import rows  # noqa: F401  (a fixture)
 from tests.conftest import HOUSEHOLD, NEXT_DOOR, RolledBack
-from tests.doors import DOORS, OTHER_DOORS, STAFF_DOORS, Door, Ids, make_one_of_each, make_staff_things
+from tests.doors import DOORS, OTHER_DOORS, STAFF_DOORS, Door, Ids, calls_of, make_one_of_each, make_staff_things
 from tests.factories import load_staff, make_account, make_role
 
 ClientOf = Callable[..., AsyncClient]
@@ -58,7 +58,9 @@ class Asking:
         self._clients: dict[tuple[str, bool], AsyncClient] = {}
         self.wrong: list[str] = []
         self.depends_on: dict[tuple[str, str], set[Any]] = {
-            (method, entry.path): set(_calls(entry.dependant)) for entry in list_routes(app) for method in entry.methods
+            (method, entry.path): set(calls_of(entry.dependant))
+            for entry in list_routes(app)
+            for method in entry.methods
         }
 
     def doors(self, dependency: Any) -> list[Door]:
@@ -106,13 +108,6 @@ def is_admitted(response: Response) -> bool:
     if response.status_code == 404:
         return "There is no such household." not in response.text
     return response.status_code != 401
-
-
-def _calls(dependant: Any) -> Iterable[Any]:
-    if dependant is not None:
-        for each in dependant.dependencies:
-            yield each.call
-            yield from _calls(each)
 
 
 @pytest.fixture

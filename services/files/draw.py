@@ -19,7 +19,7 @@ from typing import Any
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 MAX_MEMORY = 1024 * 1024 * 1024
-MAX_SECONDS = 20
+MAX_SECONDS = 30
 MAX_WRITTEN = 32 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 SIDES = {"large": 1600, "small": 320}

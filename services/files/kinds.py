@@ -21,8 +21,8 @@ HEAD = 4096
 MAX_UNPACKED = 256 * 1024 * 1024
 MAX_RATIO = 200
 MAX_ENTRIES = 5000
-# A comment behind the end of an archive is this long at most.
-ARCHIVE_END = 66_000
+# How an archive ends when nothing comes behind it.
+ARCHIVE_END = re.compile(rb"PK\x05\x06.{16}\0\0\Z", re.DOTALL)
 
 OFFICE = "application/vnd.openxmlformats-officedocument"
 # What is in an archive that is a document of this type.
@@ -55,9 +55,9 @@ _IMAGES = {
 }
 # What a browser or a shell would run. Long enough not to turn up in compressed pictures by chance.
 _ACTIVE = re.compile(rb"<script|<!doctype|<html[\s>]|<\?php|<svg[\s>][^\0]{0,200}xmlns|<iframe[\s>]", re.IGNORECASE)
-_MARKUP = re.compile(r"\s*(<|#!|%!|\{\\rtf)")
+_MARKUP = re.compile(r"\s*(<[a-zA-Z!?/]|#!|%!|\{\\rtf)")
 _BINARY = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
-_PDF_END = re.compile(rb"%%EOF\s*\Z")
+_PDF_END = re.compile(rb"%%EOF[\s\0]*\Z")
 _MACROS = re.compile(r"(^|/)(vbaProject\.bin|Basic/|Scripts/)", re.IGNORECASE)
 
 
@@ -101,7 +101,9 @@ def _office(path: Path, head: bytes) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-            if archive.comment or not _is_bounded(entries) or any(_MACROS.search(entry.filename) for entry in entries):
+            if not ARCHIVE_END.search(_tail(path)) or not _is_bounded(entries):
+                raise _refused()
+            if any(_MACROS.search(entry.filename) for entry in entries):
                 raise _refused()
             names = {entry.filename for entry in entries}
             # By the standard the first entry, not compressed: it is read from the file as it is.
