@@ -12,6 +12,7 @@ import statistics
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any, cast
 
@@ -77,15 +78,15 @@ app = Starlette(
 class Ear(asyncio.Protocol):
     """One socket. Of what it hears it keeps the moment and the last text."""
 
-    def __init__(self, audience: "Audience") -> None:
-        self.audience = audience
+    def __init__(self, audience: "Audience", handshake: bytes) -> None:
+        self.audience, self.handshake = audience, handshake
         self.is_open = False
         self.heard = b""
         self.text = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self.transport.write(self.audience.handshake)
+        self.transport.write(self.handshake)
 
     def data_received(self, data: bytes) -> None:
         self.heard += data
@@ -119,13 +120,11 @@ class Ear(asyncio.Protocol):
 
 
 class Audience:
-    """So many sockets to one server."""
+    """So many sockets to one server, of these bearers in turn."""
 
-    def __init__(self, server: Server, *, bearer: str = "") -> None:
+    def __init__(self, server: Server, *, bearers: Sequence[str] = ("",)) -> None:
         self.server = server
-        lines = ("Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13")
-        own = [f"Authorization: Bearer {bearer}"] if bearer else []
-        self.handshake = "\r\n".join(("GET /ws HTTP/1.1", "Host: 127.0.0.1", *lines, *own, "", "")).encode()
+        self.handshakes = [_handshake(bearer) for bearer in bearers]
         self.ears: list[Ear] = []
         self.moments: list[float] = []
         self._is_complete = asyncio.Event()
@@ -134,9 +133,10 @@ class Audience:
     @asynccontextmanager
     async def of(self, size: int) -> AsyncIterator["Audience"]:
         loop = asyncio.get_running_loop()
-        for _ in range(size):
+        for number in range(size):
             self._is_open.clear()
-            _transport, ear = await loop.create_connection(lambda: Ear(self), "127.0.0.1", self.server.port)
+            ear = Ear(self, self.handshakes[number % len(self.handshakes)])
+            await loop.create_connection(lambda ear=ear: ear, "127.0.0.1", self.server.port)  # type: ignore[misc]
             self.ears.append(ear)
             await asyncio.wait_for(self._is_open.wait(), PATIENCE)
         yield self
@@ -159,6 +159,12 @@ class Audience:
         begun = await speak()
         await asyncio.wait_for(self._is_complete.wait(), PATIENCE)
         return [(moment - begun) * 1000 for moment in self.moments]
+
+
+def _handshake(bearer: str) -> bytes:
+    lines = ("Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13")
+    own = [f"Authorization: Bearer {bearer}"] if bearer else []
+    return "\r\n".join(("GET /ws HTTP/1.1", "Host: 127.0.0.1", *lines, *own, "", "")).encode()
 
 
 @dataclass(slots=True)
@@ -188,57 +194,67 @@ class Fanout:
 
 
 DURABLE, REQUEST = f"{APP}, from the commit", f"{APP}, from the request"
+Way = tuple[str, Audience, Callable[[], Awaitable[float]]]
 
 
 async def measure(stage: Stage, database: Database) -> list[Fanout]:
     """The figures for each size of audience. `database` is a furnished PostgreSQL."""
-    larder, bare = start_app(stage, database), _start_bare(stage)
+    larder, bare = start_app(stage, database), start_bare(stage)
     return [await _one(database, larder, bare, size) for size in AUDIENCES]
 
 
 async def _one(database: Database, larder: Server, bare: Server, size: int) -> Fanout:
-    found = Fanout(size)
     lot, household, access = database.world["lots"][0], database.world["household"], database.world["access"]
     consume = f"http://127.0.0.1:{larder.port}/api/v1/households/{household}/lots/{lot}/consume"
     connection = await asyncpg.connect(database.url)
     async with (
         httpx.AsyncClient(headers={"Authorization": f"Bearer {access}"}, timeout=PATIENCE) as client,
-        Audience(larder, bearer=access).of(size) as ours,
+        Audience(larder, bearers=[access]).of(size) as ours,
         Audience(bare).of(size) as theirs,
     ):
-
-        async def commit() -> float:
-            async with connection.transaction():
-                await connection.execute(TELL, lot)
-            begun = perf_counter()
-            await connection.execute("SELECT pg_notify('larder', 'outbox')")
-            return begun
 
         async def book() -> float:
             begun = perf_counter()
             (await client.post(consume, json={"quantity": "0.001"})).raise_for_status()
             return begun
 
-        async def say() -> float:
-            begun = perf_counter()
-            (await client.post(f"http://127.0.0.1:{bare.port}/say", content=ours.ears[0].text)).raise_for_status()
-            return begun
-
-        ways: Sequence[tuple[str, Audience, Callable[[], Awaitable[float]]]] = (
+        found = await take_turns(
+            size,
             (REQUEST, ours, book),
-            (DURABLE, ours, commit),
-            (BARE, theirs, say),
+            (DURABLE, ours, partial(commit, connection, TELL, lot)),
+            (BARE, theirs, partial(say, client, bare, ours)),
         )
-        for number in range(WARM_UP + MESSAGES):
-            for way, audience, speak in ways:
-                times = await audience.hear(speak)
-                if number >= WARM_UP:
-                    found.heard.setdefault(way, []).append(times)
     await connection.close()
     return found
 
 
-def _start_bare(stage: Stage) -> Server:
+async def commit(connection: asyncpg.Connection, tell: str, subject: str) -> float:
+    """Write a word past Larder, and wake it. When that was durable."""
+    async with connection.transaction():
+        await connection.execute(tell, subject)
+    begun = perf_counter()
+    await connection.execute("SELECT pg_notify('larder', 'outbox')")
+    return begun
+
+
+async def say(client: httpx.AsyncClient, bare: Server, ours: Audience) -> float:
+    """Give the bare loop what Larder said last. When that began."""
+    begun = perf_counter()
+    (await client.post(f"http://127.0.0.1:{bare.port}/say", content=ours.ears[0].text)).raise_for_status()
+    return begun
+
+
+async def take_turns(size: int, *ways: Way, messages: int = MESSAGES) -> Fanout:
+    found = Fanout(size)
+    for number in range(WARM_UP + messages):
+        for way, audience, speak in ways:
+            times = await audience.hear(speak)
+            if number >= WARM_UP:
+                found.heard.setdefault(way, []).append(times)
+    return found
+
+
+def start_bare(stage: Stage) -> Server:
     port = free_port()
     command = ("-m", "uvicorn", "bench.fanout:app", "--port", str(port), *UVICORN)
     return stage.start(
@@ -247,7 +263,19 @@ def _start_bare(stage: Stage) -> Server:
 
 
 def written(found: Sequence[Fanout]) -> str:
-    """The section of docs/performance.md."""
+    """The section of docs/performance-live.md."""
+    return f"""
+## Fan-out
+
+How long until sockets have heard of a lot that changed, {MESSAGES} times in turns. The bare loop is a Starlette app
+that sends the same bytes to one socket after the other. "Ratio" is how many times as long as the bare loop it takes
+until all have heard it: the median of the turns; the aim, from the commit, is at most {AT_MOST}.
+
+{figures(found)}
+"""
+
+
+def figures(found: Sequence[Fanout]) -> str:
     rows = [
         (
             fanout.size,
@@ -261,15 +289,7 @@ def written(found: Sequence[Fanout]) -> str:
         for way in (BARE, DURABLE, REQUEST)
     ]
     head = ("Sockets", "What", "One socket: p50, p99 ms", "All of them, ms", "Ratio", "Met")
-    return f"""
-## Fan-out
-
-How long until sockets have heard of a lot that changed, {MESSAGES} times in turns. The bare loop is a Starlette app
-that sends the same bytes to one socket after the other. "Ratio" is how many times as long as the bare loop it takes
-until all have heard it: the median of the turns; the aim, from the commit, is at most {AT_MOST}.
-
-{table(head, rows)}
-"""
+    return table(head, rows)
 
 
 def main() -> None:
