@@ -78,7 +78,8 @@ bench: install-dev  ## measure, and write docs/performance.md and docs/performan
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-bench.lock
 	@$(BIN)/python -m bench
 	@{ echo "# What telling costs"; echo; echo "Measured by \`make bench\`."; \
-		$(BIN)/python -m bench.fanout; $(BIN)/python -m bench.chat; $(BIN)/python -m bench.sweep; $(BIN)/python -m bench.monitor; } > docs/performance-live.md
+		$(BIN)/python -m bench.fanout; $(BIN)/python -m bench.chat; \
+		$(BIN)/python -m bench.sweep; $(BIN)/python -m bench.monitor; } > docs/performance-live.md
 
 lock:  ## compile the locks anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 $(UPGRADE) pyproject.toml -o requirements.lock
