@@ -13,7 +13,7 @@ from commands import initial
 from commands.asynchronous import fail, run
 from commands.roles import registry
 from db import session_scope
-from services import accounts, demo, seeding
+from services import accounts, demo, demo_talk, seeding
 from settings import get_settings
 
 NOUNS = {"endpoint": "endpoints", "menu": "menu items", "role": "staff roles", "dictionary": "choices"}
@@ -52,11 +52,12 @@ async def _make_demo(password: str) -> bool:
     async with session_scope() as session:
         if await accounts.find_by_email(session, DEMO_EMAIL):
             return False
-        await demo.make_household(
+        somebody = await demo.make_household(
             session,
             lambda email, name: accounts.make(session, email=email, password=password, name=name),
             owner_email=DEMO_EMAIL,
         )
+    await demo_talk.show_fridge(somebody)
     return True
 
 

@@ -31,7 +31,7 @@ from models import (
     Theme,
     User,
 )
-from services import events, households, locations, products, stock
+from services import demo_talk, events, households, locations, products, stock
 from services.core import clock, gtin
 from services.core.errors import Conflict
 from services.core.ids import new_id
@@ -66,8 +66,11 @@ class Staple:
     barcode: str
 
 
-async def make_household(session: AsyncSession, make_user: MakeUser, *, owner_email: str) -> None:
-    """The household, its two people and its story. Words must be seeded."""
+async def make_household(session: AsyncSession, make_user: MakeUser, *, owner_email: str) -> Actor:
+    """The household, its two people, its story and what they say; the one of them who can show a picture of it.
+
+    Words must be seeded.
+    """
     now = clock.now()
     start = now - timedelta(days=DAYS)
     with clock.frozen(start):
@@ -91,6 +94,8 @@ async def make_household(session: AsyncSession, make_user: MakeUser, *, owner_em
         latest = now if day == today else None
         await story.live(day, staples, latest=latest)
         day += timedelta(days=1)
+    await demo_talk.talk(session, (robin, sam), ids)
+    return sam
 
 
 class _Story:

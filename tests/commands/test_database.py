@@ -10,9 +10,10 @@ from sqlmodel import col, select
 import auth
 from commands.database import DEMO_EMAIL
 from db import session_scope
-from models import Category, Event, Household, Lot, User
-from services import demo
+from models import Category, Event, Household, Lot, Message, User
+from services import demo, messages
 from services.core import clock
+from services.schemas.talk import MessageRead
 from services.seeding import read_rows
 from tests.commands.conftest import Oppman
 from tests.factories import assert_ledger_holds
@@ -35,10 +36,18 @@ async def find_own_words() -> list[str]:
 async def count_demo() -> dict[str, int]:
     async with session_scope(read_only=True) as session:
         await assert_ledger_holds(session)
-        tables = {"users": User, "households": Household, "lots": Lot, "events": Event}
+        tables = {"users": User, "households": Household, "lots": Lot, "events": Event, "messages": Message}
         return {
             name: await session.scalar(sa.select(sa.func.count()).select_from(table)) for name, table in tables.items()
         }
+
+
+async def read_talk() -> list[MessageRead]:
+    """What was said in the demo household, as the one who is shown it reads it."""
+    async with session_scope(read_only=True) as session:
+        said = (await session.scalars(select(Message.id).order_by(col(Message.seq)))).all()
+        found = await messages.find_shared(session, said)
+        return [found[message_id] for message_id in said]
 
 
 async def days_of_events() -> set[int]:
@@ -104,6 +113,22 @@ def test_the_demo_is_lively_made_once_and_its_password_shown_once(
     seeded.run(auth.authenticate(DEMO_EMAIL, password))
 
 
+def test_the_demo_talks_about_what_it_has_and_shows_a_picture(seeded: Oppman, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "DAYS", 20)
+    assert seeded("seed", "--demo").exit_code == 0
+
+    talk = seeded.run(read_talk())
+
+    assert {message.author.name for message in talk if message.author} == {"Robin Baker", "Sam Oduya"}
+    assert [message.product.name for message in talk if message.product] == ["Yoghurt", "Milk"]
+    assert [message.reply_to.seq for message in talk if message.reply_to] == [1, 3]
+    assert [reaction.emoji for message in talk for reaction in message.reactions] == ["😂", "👍"]
+    assert [person.name for message in talk for person in message.mentions] == ["Robin Baker"]
+    assert [message.seq for message in talk if message.lot] == [6]
+    (picture,) = talk[-1].attachments
+    assert (picture.name, picture.media_type, picture.width, picture.height) == ("fridge.png", "image/webp", 960, 1200)
+
+
 def test_the_demo_goes_back_for_months() -> None:
     assert demo.DAYS > 100
 
@@ -111,7 +136,7 @@ def test_the_demo_goes_back_for_months() -> None:
 def test_production_has_no_demo(oppman: Oppman) -> None:
     oppman("migrate")
 
-    result = oppman("seed", "--demo", LARDER_ENVIRONMENT="production")
+    result = oppman("seed", "--demo", LARDER_ENVIRONMENT="production", LARDER_STORAGE_URL="file:///nowhere")
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "No demo household in production.\n"
