@@ -124,6 +124,11 @@ class StorageAddress:
             public=options["public"].rstrip("/") if "public" in options else None,
         )
 
+    def is_same_place(self, other: "StorageAddress") -> bool:
+        """Whoever opens it, and however browsers reach it."""
+        mine, theirs = ((each.scheme, each.path, each.bucket, each.prefix, each.endpoint) for each in (self, other))
+        return mine == theirs
+
     def __str__(self) -> str:
         """Without what is secret."""
         if self.scheme == "file":

@@ -19,6 +19,7 @@ from commands import (
     roles,
     server,
     static,
+    storage,
     users,
 )
 from commands.asynchronous import telling
@@ -63,6 +64,7 @@ application.command()(initial.init_plan)
 application.add_typer(audit.audit, name="audit")
 application.add_typer(guard.guard, name="guard")
 application.add_typer(monitor.monitor, name="monitor")
+application.add_typer(storage.storage, name="storage")
 application.command()(checks.check)
 application.command("secrets")(checks.new_secrets)
 application.command()(development.shell)

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 import settings as settings_module
 from commands import application, asynchronous
 from db import use_database
+from services.core import storage
 from settings import ROOT, Settings, get_settings
 from tests.servers import ENGINES, SECRET, empty_database
 
@@ -25,10 +26,11 @@ may_answer_late = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThre
 
 
 class Oppman:
-    """The management command, with settings that name one database."""
+    """The management command, with settings that name one database and one storage."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, storage_url: str = "memory://") -> None:
         self.url = url
+        self.storage_url = storage_url
 
     def __call__(self, *arguments: str, typed: str = "", **variables: str) -> Result:
         """Run a command in this process, as if it had one to itself."""
@@ -48,7 +50,12 @@ class Oppman:
 
     def environment(self, variables: dict[str, str]) -> dict[str, str]:
         others = {name: value for name, value in os.environ.items() if not name.startswith("LARDER_")}
-        own = {"LARDER_ENVIRONMENT": "test", "LARDER_DATABASE_URL": self.url, "LARDER_SECRET_KEY": SECRET}
+        own = {
+            "LARDER_ENVIRONMENT": "test",
+            "LARDER_DATABASE_URL": self.url,
+            "LARDER_SECRET_KEY": SECRET,
+            "LARDER_STORAGE_URL": self.storage_url,
+        }
         return {**others, **own, **variables}
 
     @contextmanager
@@ -63,12 +70,14 @@ class Oppman:
             patch.setattr(settings_module, "Settings", lambda: Settings(_env_file=None))
             get_settings.cache_clear()
             use_database(None)
+            storage.use(None)
             yield
         # A process would end now. What its threads complain about is not for the next test to hear.
         for thread in set(threading.enumerate()) - threads:
             thread.join(timeout=10)
         get_settings.cache_clear()
         use_database(None)
+        storage.use(None)
 
 
 @pytest.fixture(params=ENGINES)

@@ -7,6 +7,7 @@ from sqlalchemy.engine import make_url
 
 from commands import checks
 from tests.commands.conftest import Oppman, may_answer_late
+from tests.s3 import S3Server
 
 IN_PRODUCTION = {
     "LARDER_ENVIRONMENT": "production",
@@ -14,6 +15,12 @@ IN_PRODUCTION = {
     "LARDER_REGISTRATION": "invite",
     "LARDER_TASKS": "embedded",
 }
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Production does not keep files in memory."""
+    monkeypatch.setitem(IN_PRODUCTION, "LARDER_STORAGE_URL", (tmp_path / "files").as_uri())
 
 
 @pytest.fixture(autouse=True)
@@ -107,3 +114,34 @@ def test_a_public_instance_knows_its_address(seeded: Oppman) -> None:
 
     assert result.exit_code == 1
     assert result.output.startswith("! LARDER_BASE_URL is not set")
+
+
+def test_a_storage_that_cannot_be_written_is_told(seeded: Oppman, s3: S3Server, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for url, shown in (
+        (s3.url(bucket="nosuchbucket", prefix=""), "s3://nosuchbucket cannot be written: "),
+        (s3.url(secret="s3cret-word", prefix=""), "s3://larder cannot be written: "),
+        ((tmp_path / "file").as_uri(), f"file://{tmp_path}/file cannot be written: "),
+    ):
+        result = seeded("check", LARDER_STORAGE_URL=url)
+
+        assert result.exit_code == 1
+        assert f"! The storage {shown}" in result.stderr
+        assert "s3cret-word" not in result.output
+
+
+def test_a_folder_that_other_machines_may_not_see_is_asked_about(seeded: Oppman) -> None:
+    if seeded.url.startswith("sqlite"):
+        pytest.skip("needs PostgreSQL")
+
+    asked = seeded("check", "--deploy", **{**IN_PRODUCTION, "LARDER_TASKS": "distributed"})
+
+    assert "is a folder" in asked.stderr
+    assert asked.stderr.count("! ") == 1  # that no worker is there
+
+
+def test_production_does_not_keep_files_in_memory(seeded: Oppman) -> None:
+    refused = seeded("check", **{**IN_PRODUCTION, "LARDER_STORAGE_URL": "memory://"})
+
+    assert refused.exit_code == 1
+    assert "LARDER_STORAGE_URL=memory:// forgets every file" in refused.stderr
