@@ -114,9 +114,10 @@ async def find_shared(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID
 
     Nothing in them depends on the reader but the words of the system: see `in_words`.
     """
-    statement = _MESSAGES.where(col(Message.id).in_(ids)).execution_options(populate_existing=True)
-    rows = (await session.execute(statement)).all()
-    return {message.id: message for message in await _read(session, rows)}
+    statement = _MESSAGES.add_columns(_COMES_WITH_SOMETHING).where(col(Message.id).in_(ids))
+    rows = (await session.execute(statement.execution_options(populate_existing=True))).all()
+    are_plain = not any(row[-1] for row in rows)
+    return {message.id: message for message in await _read(session, [row[:-1] for row in rows], are_plain=are_plain)}
 
 
 def in_words(message: MessageRead) -> MessageRead:
@@ -217,15 +218,24 @@ _MESSAGES = (
 )
 
 
-async def _read(session: AsyncSession, rows: Rows) -> list[MessageRead]:
-    """From rows of `_MESSAGES`."""
+# Most come alone, and everybody in the chat waits for the next one.
+_COMES_WITH_SOMETHING = sa.or_(
+    *(
+        sa.exists().where(col(table.message_id) == col(Message.id)).correlate(Message)
+        for table in (Mention, Reaction, Attachment)
+    )
+)
+
+
+async def _read(session: AsyncSession, rows: Rows, *, are_plain: bool = False) -> list[MessageRead]:
+    """From rows of `_MESSAGES`. `are_plain`: nobody is named in them, and they have neither reactions nor files."""
     messages: list[Message] = [row[0] for row in rows]
     ids = [message.id for message in messages]
     if not ids:
         return []
-    named = await _find_named(session, ids)
-    reactions = await _find_reactions(session, ids)
-    attachments = await _find_attachments(session, ids)
+    named = {} if are_plain else await _find_named(session, ids)
+    reactions = {} if are_plain else await _find_reactions(session, ids)
+    attachments = {} if are_plain else await _find_attachments(session, ids)
     products = await _find_products(session, {message.product_id for message in messages if message.product_id})
     lot_ids = {message.lot_id for message in messages if message.lot_id}
     lots = await stock.find_shared(session, lot_ids) if lot_ids else {}

@@ -18,7 +18,7 @@ from websockets.exceptions import InvalidStatus
 
 from auth import COOKIE
 from db import session_scope
-from models import Chat, LiveKind, Outbox, Role, User
+from models import Chat, LiveKind, Membership, Outbox, Role, TokenKind, User
 from services import api_keys, outbox, sessions
 from services.live import QUEUE, Ending, rooms
 from services.live.rooms import MAX_CHATS
@@ -193,7 +193,7 @@ async def _acting_for(person: Person, *, by: Person) -> dict[str, Any]:
     async with session_scope() as session:
         await session.execute(update(User).where(col(User.id) == by.user_id).values(is_superuser=True))
     async with session_scope() as session:
-        found = await sessions.find(session, by.cookie, sessions.TokenKind.COOKIE)
+        found = await sessions.find(session, by.cookie, TokenKind.COOKIE)
         assert found is not None
         cookie = await sessions.start_acting(session, found.account, await session.get_one(User, person.user_id))
     return {"additional_headers": {"Cookie": f"{COOKIE}={cookie}"}, "origin": person.place.http}
@@ -420,20 +420,10 @@ async def test_a_removal_that_was_not_handed_out_yet_holds_for_what_is_asked_for
     async with place.hub.listening(bob.session_id) as listener:
         async with session_scope() as session:
             # Past the service, so that no word tells it.
-            await session.execute(sa.text("DELETE FROM membership WHERE user_id = :who"), {"who": _plain(bob.user_id)})
+            await session.execute(sa.delete(Membership).where(col(Membership.user_id) == bob.user_id))
 
         assert await place.hub.resume(listener, last)
         assert listener.waiting.empty()
-
-
-def _plain(user_id: UUID) -> Any:
-    return str(user_id) if "sqlite" in _url() else user_id
-
-
-def _url() -> str:
-    from settings import get_settings
-
-    return get_settings().database_url
 
 
 @pytest.mark.parametrize("end", ["disabled", "signed out"])
