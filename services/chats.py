@@ -1,7 +1,7 @@
 """Chats: where a household talks, who belongs to each, and how far everybody has read it.
 
 What is for all is for every member of the household; what is not, for those who were chosen, and nobody else there
-knows of it. Staff without a role in the household reads where a role of theirs says so, and does nothing else.
+sees it. Staff without a role in the household reads where a role of theirs says so, and does nothing else.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -494,9 +494,20 @@ def _listed(ids: Iterable[UUID]) -> list[str]:
     return sorted(map(str, ids))
 
 
-def _record(session: AsyncSession, action: str, chat: Chat, *, by: Actor, **changes: dict[str, Any]) -> None:
+def _record(
+    session: AsyncSession,
+    action: str,
+    chat: Chat,
+    *,
+    by: Actor,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
     """Of a chat that is not for all, admins read in the log that there is one, not what it is called."""
-    kept = {when: values if chat.is_for_all else _untitled(values) for when, values in changes.items()}
+    hidden = frozenset() if chat.is_for_all else {"title"}
+    before, after = (
+        {name: value for name, value in (values or {}).items() if name not in hidden} for values in (before, after)
+    )
     audit.record(
         session,
         action,
@@ -505,9 +516,6 @@ def _record(session: AsyncSession, action: str, chat: Chat, *, by: Actor, **chan
         subject_id=chat.id,
         subject_name=chat.title if chat.is_for_all else "",
         household_id=chat.household_id,
-        **kept,
+        before=before,
+        after=after,
     )
-
-
-def _untitled(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name != "title"}

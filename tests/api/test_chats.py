@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from fnmatch import fnmatch
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from auth import COOKIE
-from models import AuditEntry, Chat, DataScope, Outbox, User
+from models import AuditEntry, Chat, DataScope, Outbox, Role, User
 from services import api_keys, chats, households, sessions
 from services.core import clock
-from services.permissions import Actor
+from services.permissions import ROLE_PERMISSIONS, Actor
 from services.schemas.accounts import ApiKeyCreate, Scope
 from services.schemas.chats import ChatCreate
+from services.seeds import panel
 from tests.conftest import CHAT, CHAT_NEXT_DOOR, HOUSEHOLD, NEXT_DOOR, NOW
 from tests.factories import make_account, make_message, make_role
 
@@ -306,12 +308,24 @@ async def test_staff_without_a_role_that_says_so_reads_nothing(
     assert await entries(session) == []
 
 
+@pytest.mark.parametrize("role", panel.ROLES, ids=lambda role: role.code)
+def test_no_role_that_an_instance_begins_with_says_so(role: panel.Role) -> None:
+    talk = [name for name in ROLE_PERMISSIONS[Role.OWNER] if name.startswith(("chats:", "messages:", "files:"))]
+
+    assert [name for name in talk for granted in role.permissions if fnmatch(name, granted)] == []
+
+
 async def test_what_staff_reads_is_written_down(
     session: AsyncSession, client_of: ClientOf, tess: Actor, bob: Actor, vera: Actor, alice: Actor
 ) -> None:
     surprise = await make(session, bob, "Surprise", vera)
-    near = {"data_scope": DataScope.HOUSEHOLDS, "households": [HOUSEHOLD]}
-    await make_role(session, holder=tess, permissions=["chats:list", "chats:detail"], **near)
+    await make_role(
+        session,
+        holder=tess,
+        permissions=["chats:list", "chats:detail"],
+        data_scope=DataScope.HOUSEHOLDS,
+        households=[HOUSEHOLD],
+    )
     await session.commit()
     before = await entries(session)
     staff = client_of(tess)
