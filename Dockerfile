@@ -28,6 +28,7 @@ ENV PATH=/srv/larder/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     LARDER_ENVIRONMENT=production
 USER 10001:10001
+# The database and the files people send, where neither is elsewhere.
 VOLUME /srv/larder/var
 EXPOSE 8000
 # Alive is enough here: whether it may get requests, /readyz says to the proxy.
