@@ -141,7 +141,10 @@ def problems(text: str) -> list[str]:
             labelled = "aria-label" in element.attrs or "hidden" in element.attrs or element.within("label")
             if not labelled and not reader.root.all("label", **{"for": element.attrs.get("id", "#")}):
                 found.append(f"the field {element.attrs.get('name')} has no label")
-        if element.tag in {"a", "button", "summary"} and not (element.text or "aria-label" in element.attrs):
+        is_named = (
+            element.text or "aria-label" in element.attrs or any(each.attrs.get("alt") for each in element.all("img"))
+        )
+        if element.tag in {"a", "button", "summary"} and not is_named:
             found.append(f"a <{element.tag}> has no name: {element.attrs}")
         if element.tag in {"form", "a", "button"} and element.within(element.tag):
             found.append(f"a <{element.tag}> stands within another: {element.attrs}")
