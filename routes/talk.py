@@ -53,7 +53,8 @@ def lines(
     before: MessageRead | None = None
     has_new = read_seq is None
     for message in said:
-        is_first_new = not has_new and message.seq > (read_seq or 0) and not _is_by(message, actor)
+        is_unread = message.seq > (read_seq or 0) and message.deleted_at is None and not _is_by(message, actor)
+        is_first_new = is_unread and not has_new
         has_new = has_new or is_first_new
         line = _line(actor, chat, message, names, before, is_first_new=is_first_new)
         drawn.append(line)
