@@ -24,7 +24,7 @@ from routes.middleware.request_id import RequestId
 from routes.middleware.security_headers import SecurityHeaders
 from routes.openapi import describe
 from services import dictionary
-from services.core import bus, logs
+from services.core import bus, logs, storage
 from services.guard import Doorkeeper
 from services.jobs import engines
 from services.live import Hub
@@ -72,7 +72,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         middleware=[
             Middleware(RequestId),
             *([Middleware(Metrics)] if settings.metrics_token.get_secret_value() else []),
-            Middleware(SecurityHeaders, hsts=settings.base_url is not None and settings.base_url.scheme == "https"),
+            Middleware(
+                SecurityHeaders,
+                hsts=settings.base_url is not None and settings.base_url.scheme == "https",
+                images_from=storage.current().origin if settings.storage.scheme == "s3" else None,
+            ),
             Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5),
             *([monitor] if settings.monitor_enabled else []),
             *([Middleware(Guard, keeper=keeper, refuse=refuse)] if settings.guard_enabled else []),

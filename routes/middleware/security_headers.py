@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:{images}; font-src 'self'; "
     "connect-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
@@ -23,10 +23,13 @@ _HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
 class SecurityHeaders:
-    def __init__(self, app: ASGIApp, *, hsts: bool = False) -> None:
+    """`images_from`: the one other origin that pictures come from, where they do."""
+
+    def __init__(self, app: ASGIApp, *, hsts: bool = False, images_from: str | None = None) -> None:
         self.app = app
         common = [*_COMMON, _HSTS] if hsts else _COMMON
-        self.headers = [*common, (b"content-security-policy", CSP.encode())]
+        policy = CSP.format(images=f" {images_from}" if images_from else "")
+        self.headers = [*common, (b"content-security-policy", policy.encode())]
         self.link_headers = list({**dict(self.headers), **_SECRET_LINK}.items())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

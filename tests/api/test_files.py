@@ -11,7 +11,7 @@ from httpx import ASGITransport, AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from models import AuditEntry, FileState, Membership, StoredFile
+from models import AuditEntry, FileState, Membership, StoredFile, TokenKind
 from services import files
 from services.core import clock, storage
 from services.core.errors import Unavailable
@@ -147,7 +147,7 @@ async def test_what_is_no_form_with_one_file_is_refused(
     assert problem(answer) == expected
 
 
-@pytest.mark.parametrize("name", [b"\xff\xfe.txt", b"a\\..\\b.txt", b"%2e%2e%2fpasswd", b"a" * 5000])
+@pytest.mark.parametrize("name", [b"\xff\xfe.txt", b"a\\..\\b.txt", b"%2e%2e%2fpasswd", b"a" * 3000])
 async def test_any_name_is_survived(client: AsyncClient, name: bytes) -> None:
     body = HEAD.replace(b"a.txt", name) + b"milk" + TAIL
 
@@ -510,7 +510,7 @@ async def test_from_a_bucket_it_comes_by_itself(client: AsyncClient, visitor: As
 
 async def test_a_cookie_is_asked_where_a_form_of_another_site_leads(app: FastAPI, alice: Actor) -> None:
     other = AsyncClient(transport=ASGITransport(app), base_url="http://localhost/api/v1")
-    other.cookies.set("larder_session", token_of(alice, "cookie"))  # type: ignore[arg-type]
+    other.cookies.set("larder_session", token_of(alice, TokenKind.COOKIE))
 
     answer = await other.post(
         AVATAR, files={"file": ("a.png", samples.picture())}, headers={"Sec-Fetch-Site": "cross-site"}
