@@ -38,7 +38,6 @@ from services.core.text import fold
 from services.permissions import Actor, require
 from services.schemas.chats import ChatCreate, ChatRead, ChatUpdate, LastMessage, SharedChat
 from services.schemas.names import Person
-from services.schemas.stock import EventRead
 
 MAX_CHATS = 200
 _SAID = ("title", "is_for_all", "tells_stock", "archived_at")
@@ -414,7 +413,7 @@ async def _read(session: AsyncSession, rows: Sequence[Any]) -> list[ChatRead]:
         ],
     )
     booked = [message.event_id for message in newest if message.event_id]
-    bookings = await events.find_shared(session, booked) if booked else {}
+    bookings = await events.find_together(session, booked) if booked else {}
 
     def last(message: Message | None, attachments: int) -> LastMessage | None:
         if message is None:
@@ -426,7 +425,7 @@ async def _read(session: AsyncSession, rows: Sequence[Any]) -> list[ChatRead]:
             seq=message.seq,
             kind=message.kind,
             author=people.get(message.author_id) if message.author_id else None,
-            content=_in_words(booking) if is_system and booking else message.content,
+            content=wording.booked_together(booking) if is_system and booking else message.content,
             attachments=attachments,
             created_at=message.created_at,
         )
@@ -437,10 +436,6 @@ async def _read(session: AsyncSession, rows: Sequence[Any]) -> list[ChatRead]:
         )
         for chat, read_seq, unread, message, attachments in rows
     ]
-
-
-def _in_words(booking: EventRead) -> str:
-    return _("{name}: {what}").format(name=wording.doer(booking), what=wording.booked(booking))
 
 
 def _shared(chat: Chat, chosen: dict[UUID, list[UUID]], people: dict[UUID, Person]) -> dict[str, Any]:

@@ -24,8 +24,8 @@ _reversed = aliased(Event)
 _first = aliased(Event)
 
 
-def _wants(household_id: Any) -> tuple[sa.ColumnElement[bool], ...]:
-    return col(Chat.household_id) == household_id, col(Chat.tells_stock), col(Chat.archived_at).is_(None)
+def _wants(household_id: Any) -> list[Any]:
+    return [col(Chat.household_id) == household_id, col(Chat.tells_stock), col(Chat.archived_at).is_(None)]
 
 
 IS_WANTED = sa.exists().where(*_wants(sa.bindparam("talks_in", type_=Id)))
@@ -106,7 +106,7 @@ def _one(ids: Collection[UUID]) -> UUID | None:
     return next(iter(ids)) if len(ids) == 1 else None
 
 
-_BOOKED = (
+_BOOKED: sa.Select[Any] = (
     sa.select(
         col(Event.id),
         col(Event.household_id),

@@ -231,7 +231,6 @@ async def test_nobody_edits_what_others_said(session: AsyncSession, alice: Actor
 async def test_what_is_deleted_keeps_its_place_and_nothing_else(
     session: AsyncSession, alice: Actor, bob: Actor
 ) -> None:
-    """chat D30."""
     file = await make_file(session, bob)
     lot = await make_lot(session, bob)
     said = await say(session, bob, "@Alice look", attachment_ids=[file.id], lot_id=lot.id)
@@ -323,7 +322,7 @@ async def test_what_belongs_to_others_is_not_linked(session: AsyncSession, alice
 
     for name, other in (("lot_id", lot.id), ("product_id", lot.product.id), ("lot_id", new_id())):
         with pytest.raises(InvalidInput) as refused:
-            await say(session, alice, **{name: other})
+            await messages.post(session, alice, CHAT, MessageCreate.model_validate({"content": "x", name: other}))
         assert refused.value.fields.keys() == {name}
 
 
@@ -755,6 +754,9 @@ async def test_what_is_added_together_is_one_message(session: AsyncSession, alic
     )
 
     assert await said_of_stock(session, alice) == ["Alice: 30 things added"]
+    last = (await chats.get_chat(session, alice, CHAT)).last_message
+    assert last is not None
+    assert last.content == "Alice: 30 things added"
 
 
 async def test_lots_of_one_product_are_summed(session: AsyncSession, alice: Actor) -> None:
