@@ -292,7 +292,8 @@ async def _checked(session: AsyncSession, chat: Chat, chosen: Iterable[UUID]) ->
     wanted = set(chosen)
     if not wanted <= members:
         raise InvalidInput({"member_ids": _("Only members of the household can belong to a chat.")})
-    wanted |= {chat.owner_id} & members
+    if chat.owner_id in members:
+        wanted.add(chat.owner_id)
     if not wanted:
         raise InvalidInput({"member_ids": _("Choose who belongs to it.")})
     return wanted
