@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from main import create_app
 from models import AuditEntry, FileState, Membership, StoredFile, TokenKind
 from services import files
 from services.core import clock, storage
@@ -19,8 +21,9 @@ from services.core.storage import MemoryStorage
 from services.permissions import Actor
 from settings import StorageAddress, get_settings
 from tests import samples
-from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOW, token_of
+from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOW, RolledBack, token_of
 from tests.factories import make_lot, make_product
+from tests.s3 import S3Server
 
 ClientOf = Callable[..., AsyncClient]
 
@@ -506,6 +509,45 @@ async def test_from_a_bucket_it_comes_by_itself(client: AsyncClient, visitor: As
     assert "/small?for=900&as=None&type=image/webp" in (await visitor.get(picture["small_url"])).headers["location"]
     assert (await visitor.get(f"{document['url']}0")).status_code == 404
     assert (await visitor.head(document["url"])).status_code == 200
+
+
+async def test_from_a_real_bucket_too(client: AsyncClient, s3: S3Server) -> None:
+    with clock.frozen(datetime.now(UTC)):  # the server refuses what was signed at another time
+        bucket = storage.open_storage(s3.url())
+        storage.use(bucket)
+        document = (await send(client, b"0123456789", "Grüße.txt")).json()
+        picture = (await send(client, samples.picture())).json()
+        addresses = [f"http://localhost{url}" for url in (document["url"], picture["small_url"])]
+        links = [(await client.get(address)).headers["location"] for address in addresses]
+        async with AsyncClient() as browser:
+            text, image = [await browser.get(link) for link in links]
+            part = await browser.get(links[0], headers={"Range": "bytes=2-4"})
+            tampered = await browser.get(links[0].replace("/file?", "/large?"))
+            other = await browser.get(links[0][:-1] + ("0" if links[0][-1] != "0" else "1"))
+
+    assert (text.status_code, text.content, text.headers["content-type"]) == (200, b"0123456789", "text/plain")
+    assert text.headers["content-disposition"] == "attachment; filename*=UTF-8''Gr%C3%BC%C3%9Fe.txt"
+    assert (image.status_code, image.headers["content-type"]) == (200, "image/webp")
+    assert image.headers["content-disposition"] == "inline"
+    assert samples.opened(image.content).size == (64, 48)
+    assert (part.status_code, part.content) == (206, b"234")
+    assert {tampered.status_code, other.status_code} == {403}
+
+
+async def test_pages_show_pictures_of_the_bucket_and_of_nowhere_else(
+    client: AsyncClient, rolled_back: RolledBack, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = (await client.get("/users/me")).headers["content-security-policy"]
+    assert "img-src 'self' data: blob:;" in own
+
+    url = s3.url()
+    monkeypatch.setattr(get_settings(), "storage_url", SecretStr(url))
+    storage.use(storage.open_storage(url))
+    async with AsyncClient(transport=ASGITransport(create_app()), base_url="http://localhost") as browser:
+        policy = (await browser.get("/login")).headers["content-security-policy"]
+
+    assert f"img-src 'self' data: blob: {s3.endpoint};" in policy
+    assert policy.replace(f" {s3.endpoint}", "") == own
 
 
 async def test_a_cookie_is_asked_where_a_form_of_another_site_leads(app: FastAPI, alice: Actor) -> None:
