@@ -47,6 +47,8 @@ REGION = "us-east-1"
 # obstore's own coroutines end in threads of theirs, which abort a process that ends at the same moment (0.12). Nobody
 # else waits for these: a store that hangs keeps no password from being hashed.
 _threads = ThreadPoolExecutor(16, thread_name_prefix="storage")
+# How obstore calls a file in a folder until all of it is there; no list shows those.
+_TORN = re.compile(r"#\d+$")
 _PART_OF_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
@@ -146,6 +148,10 @@ class Storage:
         with _failing(self, "check", "", missing=Unavailable):
             await _in_thread(next, iter(obstore.list(self._store, "check", chunk_size=1)), None)
 
+    async def remove_torn(self, *, before: datetime) -> int:
+        """Remove parts of what was put until a process died, before then; how many. A bucket has a rule for that."""
+        return 0
+
     async def try_writing(self) -> None:
         """Whether it takes an object and gives it back."""
         key = f"check/{ids.new_id().hex}"
@@ -168,6 +174,19 @@ class FolderStorage(Storage):
         # One that is gone would be made again by the next put, on a disk that is not the one it was on.
         if not await _in_thread(lambda: path.is_dir() and os.access(path, os.W_OK | os.X_OK)):
             raise _unavailable(self, "check", "", FileNotFoundError(path))
+
+    async def remove_torn(self, *, before: datetime) -> int:
+        with _failing(self, "delete", "", missing=Unavailable):
+            return await _in_thread(self._remove_torn, before.timestamp())
+
+    def _remove_torn(self, before: float) -> int:
+        removed = 0
+        for path in self.address.path.rglob("*#*"):
+            with suppress(FileNotFoundError):  # put to its end at the moment
+                if _TORN.search(path.name) and path.stat().st_mtime < before:
+                    path.unlink()
+                    removed += 1
+        return removed
 
 
 class MemoryStorage(Storage):

@@ -27,6 +27,7 @@ async def tidy() -> str:
     async for keys in _strays():
         await storage.current().delete(keys)
         objects += len(keys)
+    objects += await storage.current().remove_torn(before=clock.now() - WAITING)
     return f"{files} files, {objects} stray objects"
 
 

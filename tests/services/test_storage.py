@@ -23,6 +23,7 @@ from services.core import clock, storage
 from services.core.errors import NotFound, Unavailable
 from services.core.storage import Storage
 from settings import ROOT, StorageAddress
+from tests.processes import until
 from tests.s3 import S3Server, s3_server
 
 STORES = ("folder", "memory", "bucket")
@@ -173,6 +174,48 @@ async def test_a_folder_is_left_as_it_was_found(address: Address, tmp_path: Path
 
     assert list((tmp_path / "files").iterdir()) == []
     assert (tmp_path / "files").stat().st_mode & 0o077 == 0
+
+
+PUTTING = """
+import asyncio, sys
+from pathlib import Path
+from services.core import storage
+
+async def main(url, path):
+    store = storage.open_storage(url)
+    while True:
+        await store.put("a/long", Path(path), media_type="application/pdf")
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def test_what_a_process_left_that_was_killed_is_no_object_and_removed_a_day_later(
+    address: Address, tmp_path: Path
+) -> None:
+    store = storage.open_storage(address("folder"))
+    body = tmp_path / "body"
+    with body.open("wb") as file:
+        file.truncate(FAR_TOO_MUCH)
+    process = subprocess.Popen(
+        [sys.executable, "-c", PUTTING, address("folder"), str(body)],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "LARDER_ENVIRONMENT": "test"},
+    )
+    until(lambda: torn(tmp_path))
+    process.kill()
+    process.wait()
+
+    assert all(entry == "a/long" for entry in asyncio.run(keys(store)))
+    left = len(torn(tmp_path))
+    assert asyncio.run(store.remove_torn(before=datetime.now(UTC) - timedelta(days=1))) == 0
+    assert len(torn(tmp_path)) == left
+    assert asyncio.run(store.remove_torn(before=datetime.now(UTC) + timedelta(minutes=1))) == left
+    assert torn(tmp_path) == []
+
+
+def torn(folder: Path) -> list[Path]:
+    return list(folder.rglob("*#*"))
 
 
 @pytest.mark.parametrize(
