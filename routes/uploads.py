@@ -37,7 +37,7 @@ MAX_PARTS = 50
 MAX_FIELD = 64 * 1024
 WRITE_AT = MEGABYTE
 
-Who = TypeVar("Who", Account, Actor, Staff)
+Who = TypeVar("Who", bound=Account)
 LookUp = Callable[[Request, AsyncSession], Awaitable[Who]]
 
 

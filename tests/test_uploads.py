@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 import pytest_asyncio
 from alembic import command
@@ -177,7 +177,7 @@ class Server:
 
     def growth(self, megabytes: int) -> int:
         """By how many bytes the process is larger while it takes a file, at most."""
-        before = self.process.memory_info().rss
+        before: int = self.process.memory_info().rss
         most, is_over = before, threading.Event()
 
         def watch() -> None:

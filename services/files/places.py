@@ -147,7 +147,7 @@ async def _locked_item(session: AsyncSession, item_id: UUID) -> CatalogueItem:
 
 async def _locked_lot(session: AsyncSession, actor: Actor, lot_id: UUID) -> Lot:
     statement = select(Lot).where(Lot.household_id == actor.household_id, Lot.id == lot_id)
-    lot = (await session.scalars(statement.with_for_update())).one_or_none()
+    lot: Lot | None = (await session.scalars(statement.with_for_update())).one_or_none()
     if lot is None:
         raise NotFound(_("There is no such lot."))
     return lot

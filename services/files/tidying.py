@@ -37,13 +37,14 @@ async def _release_some() -> Sequence[StoredFile]:
         candidates = select(StoredFile.id).where(_is_over()).limit(AT_ONCE).with_for_update(skip_locked=True)
         ids = list(await session.scalars(candidates))
         # Who had one locked may have put it somewhere meanwhile: this statement sees that.
-        gone = await session.scalars(
+        released = await session.scalars(
             update(StoredFile)
             .where(col(StoredFile.id).in_(ids), _is_over())
             .values(state=FileState.RELEASED)
             .returning(StoredFile)
         )
-        return gone.all()
+        gone: Sequence[StoredFile] = released.all()
+        return gone
 
 
 def _is_over() -> sa.ColumnElement[bool]:

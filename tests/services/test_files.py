@@ -4,10 +4,11 @@ import asyncio
 import subprocess
 import sys
 import zipfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -41,7 +42,7 @@ from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOW, RolledBack
 from tests.factories import make_file, make_lot, make_message, make_product
 
 Receive = Callable[..., Received]
-Keep = Callable[..., Awaitable[StoredFile]]
+Keep = Callable[..., Coroutine[Any, Any, StoredFile]]
 
 
 @pytest.fixture
@@ -285,7 +286,7 @@ async def test_a_picture_of_any_kind_of_colours_is_drawn(alice: Actor, receive: 
     file = await keep(alice, receive(samples.encoded(image, "PNG")))
 
     kept = samples.opened(await storage.current().read(f"{file.key}/large")).convert("RGB")
-    assert min(kept.getpixel((15, 10))) > 240  # type: ignore[type-var, arg-type]
+    assert min(kept.getpixel((15, 10))) > 240  # type: ignore[arg-type]
 
 
 async def test_what_is_seen_through_stays_so(alice: Actor, receive: Receive, keep: Keep) -> None:
