@@ -31,11 +31,12 @@ DEMO = re.compile(r"Sign in as (\S+) with the password (\S+)")
 
 
 def environment_in(folder: Path) -> dict[str, str]:
-    """For commands that keep to a database of their own."""
+    """For commands that keep to a database and to files of their own."""
     return {
         **os.environ,
         "LARDER_ENVIRONMENT": "test",
         "LARDER_DATABASE_URL": f"sqlite:///{folder / 'larder.db'}",
+        "LARDER_STORAGE_URL": (folder / "files").as_uri(),
         "LARDER_SECRET_KEY": SECRET,
         "LARDER_LOG_LEVEL": "WARNING",
     }

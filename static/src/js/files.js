@@ -57,7 +57,7 @@ function replace(form, html) {
     for (const place of document.querySelectorAll(`#${other.id}`)) place.replaceWith(other);
   }
   const made = page.querySelector("[data-pictures]");
-  forget(form);
+  if (formIn(old)) forget(formIn(old));
   old.replaceWith(made);
   made.querySelector("[data-upload] input[name], button, a")?.focus({ preventScroll: true });
 }
@@ -171,7 +171,8 @@ document.addEventListener("change", ({ target }) => {
   send(form, file);
 });
 
-document.addEventListener("submit", (event) => {
+// At the window, which hears it last: whoever is asked first may say no.
+window.addEventListener("submit", (event) => {
   const form = event.target;
   if (event.defaultPrevented || !form.closest("[data-pictures]")) return;
   event.preventDefault();
