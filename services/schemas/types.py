@@ -37,7 +37,6 @@ MAX_QUANTITY = Decimal(1_000_000)
 MAX_MONEY = Decimal(1_000_000)
 MAX_DAYS = 36_500
 MINUTES_A_DAY = 24 * 60
-MAX_FOLDED = 1000
 MAX_FOLDED_BYTES = 2500
 
 # As the database driver hands them out, on their way into JSON or a page: text on SQLite. See `db.Raw`.
@@ -81,12 +80,16 @@ def _not_blank(value: str) -> str:
     return value
 
 
-def _fits_folded(value: str) -> str:
-    """Some letters fold to whole words, and the database compares titles of so many bytes."""
-    folded = text.fold(value)
-    if len(folded) > MAX_FOLDED or len(folded.encode()) > MAX_FOLDED_BYTES:
-        raise PydanticCustomError("too_long_folded", "Some of these characters stand for too many others.")
-    return value
+def _folds_into(length: int) -> AfterValidator:
+    """Some letters fold to whole words: what is kept for comparing has its own limits, those of its column and index."""
+
+    def check(value: str) -> str:
+        folded = text.fold(value)
+        if len(folded) > length or len(folded.encode()) > MAX_FOLDED_BYTES:
+            raise PydanticCustomError("too_long_folded", "Some of these characters stand for too many others.")
+        return value
+
+    return AfterValidator(check)
 
 
 def _email(value: str) -> str:
@@ -132,16 +135,18 @@ def _known_locale(value: str) -> str:
     return value
 
 
-Name = Annotated[str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=100)]
+Name = Annotated[
+    str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=100), _folds_into(100)
+]
 CatalogueName = Annotated[
-    str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=200)
+    str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=200), _folds_into(200)
 ]
 Title = Annotated[
     str,
     AfterValidator(_clean_line),
     AfterValidator(_not_blank),
     StringConstraints(max_length=255),
-    AfterValidator(_fits_folded),
+    _folds_into(1000),
 ]
 UnitName = Annotated[str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=50)]
 UnitCode = Annotated[str, AfterValidator(_clean_line), AfterValidator(_not_blank), StringConstraints(max_length=20)]

@@ -66,6 +66,7 @@ async def test_a_product_can_say_all_there_is_to_say(client: AsyncClient, sessio
     [
         ({"name": None}, "name"),
         ({"name": "x" * 101}, "name"),
+        ({"name": "ﷺ" * 20}, "name"),  # folds to 360 letters
         ({"name": "a\u202eb"}, "name"),
         ({"unit": "furlong"}, "unit"),
         ({"barcode": "4006381333932"}, "barcode"),
