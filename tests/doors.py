@@ -174,6 +174,8 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
 FORMS: dict[str, dict[str, str]] = {
     "api_keys:create": {"days": "30", "stock:read": "on"},
     "households:delete": {"name": "Next door"},
+    "messages:react": {"emoji": "👍"},
+    "messages:unreact": {"emoji": "👍"},
     "stock:add": {"name": "Milk"},
 }
 

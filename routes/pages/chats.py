@@ -21,7 +21,7 @@ from routes.idempotent import once
 from routes.rendering import Toast, is_htmx, redirect, render, trigger, wants_fragment
 from routes.uploads import UploadingActorDep, receive_form
 from services import chats, files, households, messages, products, stock
-from services.core.errors import Conflict, InvalidInput, NotFound, UnsupportedType
+from services.core.errors import Conflict, InvalidInput, NotFound, PermissionDenied, UnsupportedType
 from services.core.i18n import _
 from services.core.pagination import PageRequest
 from services.permissions import Actor, require
@@ -134,6 +134,8 @@ async def settings_form(request: Request, chat_id: UUID, session: SessionDep, ac
 @router.post("/chats/{chat_id}/settings", name="chats:edit")
 async def edit(request: Request, chat_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
     chat = await chats.get_chat(session, actor, chat_id)
+    if not _may_edit(actor, chat):
+        require(actor, "chats:edit_others")
     form = await _bind_chat(request, ChatUpdate)
     edited = await form.attempt(session, lambda data: chats.edit_chat(session, actor, chat_id, data))
     if edited is None:
@@ -488,6 +490,8 @@ async def _edit_page(
     status_code: int = 200,
 ) -> Response:
     found = await _get_message(session, actor, chat_id, message_id)
+    if found.author is None or found.author.id != actor.user_id:
+        raise PermissionDenied(_("Only its author can edit a message."))
     context = {
         "chat": await chats.get_chat(session, actor, chat_id),
         "message": found,
