@@ -81,7 +81,7 @@ def _not_blank(value: str) -> str:
 
 
 def _folds_into(length: int) -> AfterValidator:
-    """Some letters fold to whole words: what is kept for comparing has its own limits, those of its column and index."""
+    """Some letters fold to whole words, and what is kept for comparing has limits of its own."""
 
     def check(value: str) -> str:
         folded = text.fold(value)
