@@ -110,5 +110,5 @@ class Rooms:
         frame = {"type": "chat.typing", "chat_id": typist.chat_id, "user": {"id": typist.id, "name": typist.name}}
         text = _encode(frame).decode()
         for listener in self._rooms.get(typist.chat_id, ()):
-            if listener.audience.user_id != typist.id:
+            if listener.audience.user_id != typist.id and not listener.over.done():
                 listener.mention(text)

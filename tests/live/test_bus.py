@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from services.core.bus import MAX_BYTES, Bus, make_bus
+from services.core.bus.remote import MANY_WAITING
 from tests.live.conftest import RedisServer
 from tests.servers import create_database, drop_database, settings_for
 
@@ -172,3 +173,30 @@ async def test_a_bus_that_starts_before_its_server_says_later_what_waits(redis_s
     await asyncio.to_thread(redis_server.start)
     await ear.hear("is anybody there")
     await bus.stop()
+
+
+async def test_what_would_come_late_is_not_said_when_it_was_for_now_or_never(redis_server: RedisServer) -> None:
+    bus, ear = make_bus(redis_server.url), Ear()
+    redis_server.kill()
+    await bus.start(ear)
+    bus.publish("somebody types", now_or_never=True)
+    bus.publish("something happened")
+    await asyncio.to_thread(redis_server.start)
+    await ear.hear("something happened")
+    assert "somebody types" not in ear.heard
+
+    for number in range(MANY_WAITING * 2):
+        bus.publish(f"somebody types {number}", now_or_never=True)
+    bus.publish("and more")
+    await ear.hear("and more")
+    await bus.stop()
+
+    assert len([message for message in ear.heard if message.startswith("somebody types")]) == MANY_WAITING
+
+
+async def test_what_is_for_now_is_said_now(start: Start) -> None:
+    bus, ear = await start()
+
+    bus.publish("somebody types", now_or_never=True)
+
+    await ear.hear("somebody types")

@@ -395,6 +395,7 @@ async def test_nothing_that_comes_after_a_removal_in_one_reading_is_handed_to_th
     message = await alice.write(chat)
     assert place.hub is not None
     async with place.hub.listening(bob.session_id) as listener, alice.socket() as witness:
+        await place.hub.subscribe(listener, UUID(chat["id"]))
         async with session_scope() as session:
             outbox.tell(session, LiveKind.MEMBER_REMOVED, user_id=bob.user_id, subject_id=bob.household_id)
             outbox.tell(
@@ -405,6 +406,8 @@ async def test_nothing_that_comes_after_a_removal_in_one_reading_is_handed_to_th
                 chat_id=chat["id"],
             )
         await witness.hears("chat.message")
+        said = json.dumps([chat["id"], str(alice.user_id), "Alice"])
+        place.hub.hear(f"typing {said}")
 
         assert await asyncio.wait_for(listener.over, PATIENCE) is Ending.NOT_A_MEMBER
         assert listener.waiting.empty()

@@ -4,9 +4,10 @@ Chat D5: each process told its own sockets alone.
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 from uuid import uuid4
 
@@ -147,16 +148,25 @@ async def test_who_is_removed_from_the_household_at_one_process_is_cut_off_at_th
         assert await his.code_of_end() == 4403
 
 
+@asynccontextmanager
+async def _dying(env: dict[str, str], trigger: Path) -> AsyncIterator[tuple[Popen[bytes], Place]]:
+    """A third process, which is killed between a commit and telling of it once the trigger is there."""
+    port = processes.free_port()
+    env = {**env, "DIES_WHILE": str(trigger)}
+    process = processes.start("runserver", f"127.0.0.1:{port}", env=env, program=("-m", "tests.live.dying"))
+    try:
+        place = Place(f"127.0.0.1:{port}")
+        processes.until(lambda: process.poll() is not None or processes.answers(f"{place.http}/readyz"))
+        yield process, place
+    finally:
+        processes.kill(process)
+
+
 async def test_a_process_that_is_killed_between_a_message_and_its_telling_loses_and_doubles_nothing(
     env: dict[str, str], places: list[Place], alice: Person, bob: Person, tmp_path: Path
 ) -> None:
-    chat = await alice.open_chat(bob)
-    trigger, port, key = tmp_path / "now", processes.free_port(), str(uuid4())
-    killed = {**env, "DIES_WHILE": str(trigger)}
-    process = processes.start("runserver", f"127.0.0.1:{port}", env=killed, program=("-m", "tests.live.dying"))
-    third = Place(f"127.0.0.1:{port}")
-    processes.until(lambda: process.poll() is not None or processes.answers(f"{third.http}/readyz"))
-    async with _at(third, alice).socket() as hers, bob.socket() as his:
+    chat, key, trigger = await alice.open_chat(bob), str(uuid4()), tmp_path / "now"
+    async with _dying(env, trigger) as (process, third), _at(third, alice).socket() as hers, bob.socket() as his:
         await _at(third, alice).write(chat, "One")
         first = await hers.hears("chat.message")
         await his.hears("chat.message")
@@ -192,13 +202,8 @@ async def _say(place: Place, person: Person, chat: dict[str, Any], content: str,
 async def test_what_nobody_was_woken_for_is_heard_all_the_same(
     env: dict[str, str], alice: Person, bob: Person, tmp_path: Path
 ) -> None:
-    chat = await alice.open_chat(bob)
-    trigger, port = tmp_path / "now", processes.free_port()
-    killed = {**env, "DIES_WHILE": str(trigger)}
-    process = processes.start("runserver", f"127.0.0.1:{port}", env=killed, program=("-m", "tests.live.dying"))
-    third = Place(f"127.0.0.1:{port}")
-    processes.until(lambda: process.poll() is not None or processes.answers(f"{third.http}/readyz"))
-    async with alice.socket() as hers, bob.socket() as his:
+    chat, trigger = await alice.open_chat(bob), tmp_path / "now"
+    async with _dying(env, trigger) as (process, third), alice.socket() as hers, bob.socket() as his:
         trigger.touch()
         with pytest.raises(TransportError):
             await _at(third, bob).write(chat, "Last words")
