@@ -64,7 +64,7 @@ class Door:
 
     async def knock(self, client: AsyncClient, ids: Ids) -> Response:
         address = self.address(ids)
-        if self.method in {"GET", "DELETE"}:
+        if self.method == "GET" or (self.method == "DELETE" and self.name not in BODIES):
             return await client.request(self.method, address)
         body = {name: value.format_map(ids) for name, value in BODIES.get(self.name, {}).items()}
         if self.takes_files:
@@ -72,7 +72,8 @@ class Door:
         if self.is_api:
             sent: Any = {"items": [body]} if self.name in BULK else {**body, **DOCUMENTS.get(self.name, {})}
             return await client.request(self.method, address, json=sent)
-        return await client.request(self.method, address, data={**body, **FORMS.get(self.name, {})})
+        form = {name: value.format_map(ids) for name, value in FORMS.get(self.name, {}).items()}
+        return await client.request(self.method, address, data={**body, **form})
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -161,6 +162,7 @@ BODIES: dict[str, dict[str, str]] = {
     "api_keys:create": {"name": "Script"},
     "account:change_email": {"email": "somebody@example.com", "password": "correct horse 7"},
     "account:confirm": {"password": "correct horse 7"},
+    "account:delete": {"password": "correct horse 7"},
     "account:edit": {"name": "Somebody"},
     "account:password": {"current_password": "correct horse 7", "new_password": "seven plums 7"},
     "auth:login": {"email": "charlie@example.com", "password": "correct horse 7"},
@@ -172,6 +174,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "api_keys:create": {"scopes": ["stock:read"]},
 }
 FORMS: dict[str, dict[str, str]] = {
+    "account:delete": {"email": "{email}"},
     "api_keys:create": {"days": "30", "stock:read": "on"},
     "households:delete": {"name": "Next door"},
     "messages:react": {"emoji": "👍"},
@@ -227,6 +230,7 @@ async def make_one_of_each(session: AsyncSession, actor: Actor) -> dict[str, str
         session, actor.user_id, ApiKeyCreate(name="Script", scopes=frozenset({Scope.STOCK_READ})), by=None
     )
     ids = {
+        "email": actor.email,
         "key_id": key.id,
         "household_id": actor.household_id,
         "passkey_id": passkey.id,

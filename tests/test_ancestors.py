@@ -131,6 +131,18 @@ SEEN_BY: Mapping[str, tuple[str, ...]] = {
         "api/test_auth.py::test_an_access_token_is_not_a_refresh_token_nor_a_cookie",
         "api/test_auth.py::test_forged_tokens_open_no_door_of_any_kind",
     ),
+    # An avatar was whatever was sent, read into memory as a whole, under the name it came with, and stayed for ever.
+    "D21": (
+        "api/test_files.py::test_what_is_bad_is_refused_and_nothing_is_left",
+        "api/test_files.py::test_what_is_two_gigabytes_is_read_up_to_the_limit",
+        "api/test_files.py::test_any_name_is_survived",
+        "services/test_files.py::test_nothing_else_is_taken",
+        "services/test_files.py::test_a_picture_of_too_many_pixels_is_not_decoded",
+        "services/test_files.py::test_what_is_kept_has_a_key_of_ours",
+        "services/test_files.py::test_what_a_new_picture_replaces_is_let_go",
+        "services/test_files.py::test_a_storage_that_goes_down_in_the_middle_leaves_nothing",
+        "services/test_storage.py::test_100_megabytes_cost_less_than_20_of_memory",
+    ),
     # Each use of the storage made a client, and looked whether there is a bucket; no permission was no bucket.
     "D22": (
         "test_ancestors.py::test_the_storage_is_opened_once_in_a_process",
@@ -200,6 +212,22 @@ SEEN_BY: Mapping[str, tuple[str, ...]] = {
         "pages/test_chats.py::test_nothing_that_is_written_is_markup",
         "test_architecture.py::test_no_html_is_built_in_python",
         "test_architecture.py::test_templates_mark_nothing_as_safe_and_hold_no_script",
+    ),
+    # A file was what it called itself, and was served as a page of ours; all else waited for it; old ones stayed.
+    "F16": (
+        "services/test_files.py::test_a_picture_is_known_by_its_content",
+        "services/test_files.py::test_nothing_else_is_taken",
+        "api/test_files.py::test_a_document_is_only_ever_a_download",
+        "api/test_files.py::test_what_says_that_it_is_two_gigabytes_is_not_read",
+        "services/test_files.py::test_who_serves_requests_never_loads_a_decoder",
+        "services/test_files.py::test_what_a_new_picture_replaces_is_let_go",
+    ),
+    # Where files were kept was known to whoever wrote them and not to whoever deleted them.
+    "F17": (
+        "services/test_files.py::test_what_nobody_refers_to_goes_and_everything_else_stays",
+        "services/test_files.py::test_with_a_household_or_an_account_go_its_files",
+        "services/test_storage.py::test_deleting_removes_what_is_there",
+        "services/test_storage.py::test_a_key_leads_down_and_nowhere_else",
     ),
 }
 

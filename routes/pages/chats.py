@@ -46,11 +46,20 @@ EVERYBODY = PageRequest(limit=200)
 # What a message may have besides its files.
 LINKS = ("content", "reply_to_id", "product_id", "lot_id")
 # Blocks of the page of a chat that are drawn anew by themselves.
-PARTS = {"head": "chat_head", "others": "others", "about": "about"}
+PARTS = {"head": "chat_head", "about": "about"}
 
 
 @router.get("/chats", name="chats:list")
-async def list_chats(request: Request, session: SessionDep, actor: ActorDep, archived: bool = False) -> Response:
+async def list_chats(
+    request: Request,
+    session: SessionDep,
+    actor: ActorDep,
+    archived: bool = False,
+    open: Annotated[str, Query(max_length=40)] = "",
+) -> Response:
+    if open and wants_fragment(request):
+        shown = (await chats.list_chats(session, actor, EVERY_CHAT)).items
+        return render(request, "chats/detail.html", {"shown": shown, "open": open}, fragment="others")
     return await _list_page(request, session, actor, archived=archived)
 
 
@@ -255,8 +264,8 @@ async def _detail_page(
     readers = await chats.list_readers(session, actor, chat_id)
     people = [person for person, _seq in readers]
     context: dict[str, Any] = {"chat": chat, "people_here": people, "readers": readers}
-    if is_whole or part == "others":
-        context["others"] = (await chats.list_chats(session, actor, EVERY_CHAT)).items
+    if is_whole:
+        context |= {"shown": (await chats.list_chats(session, actor, EVERY_CHAT)).items, "open": str(chat_id)}
     if is_whole or part == "about":
         context |= await _find_about(session, actor, chat_id, form.values if form else dict(request.query_params))
     if is_whole or part not in PARTS:
@@ -299,7 +308,7 @@ async def _find_about(session: AsyncSession, actor: Actor, chat_id: UUID, named:
         about = (await stock.get_lot(session, actor, lot_id)).product
         found["card"] = Card("lot_id", lot_id, about.name, about.icon)
     elif product_id := _id(named.get("product") or named.get("product_id")):
-        product = await products.get_product(session, actor, product_id)
+        product = await products.read_product(session, actor, product_id)
         found["card"] = Card("product_id", product_id, product.name, product.category.icon if product.category else "")
     return found
 
