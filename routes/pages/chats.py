@@ -23,13 +23,14 @@ from routes.uploads import UploadingActorDep, receive_form
 from services import chats, files, households, messages, products, stock
 from services.core.errors import Conflict, InvalidInput, NotFound, PermissionDenied, UnsupportedType
 from services.core.i18n import _
-from services.core.pagination import PageRequest
+from services.core.pagination import Page, PageRequest
 from services.permissions import Actor, require
 from services.schemas.chats import ChatCreate, ChatRead, ChatUpdate, MarkRead
 from services.schemas.messages import validate
 from services.schemas.names import Person
 from services.schemas.talk import (
     MAX_ATTACHMENTS,
+    FoundMessage,
     MessageCreate,
     MessageFilters,
     MessageRead,
@@ -104,14 +105,17 @@ async def search(
 ) -> Response:
     """In all that was said in one's own chats."""
     form = parse(MessageSearch, {"q": q})
-    page = await form.attempt(
-        session, lambda data: messages.search(session, actor, PageRequest(limit=ROWS, after=after), data)
-    )
+    page: Page[FoundMessage] = Page()
+    if form.is_valid:
+        try:
+            page = await messages.search(session, actor, PageRequest(limit=ROWS, after=after), form.data)
+        except InvalidInput as error:
+            form.errors.update(error.fields)
     context = {
         "q": q,
         "form": form,
-        "items": page.items if page else [],
-        "more": f"/chats/search?{urlencode({'q': q, 'after': page.next})}" if page and page.next else "",
+        "items": page.items,
+        "more": f"/chats/search?{urlencode({'q': q, 'after': page.next})}" if page.next else "",
     }
     return render(request, "chats/search.html", context, fragment="rows" if after else "found")
 

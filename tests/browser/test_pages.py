@@ -39,6 +39,7 @@ OF_THE_HEADLESS = (
     "/stock/add/fields",
     "/stock/add/date",
     "/notifications/bell",
+    "/chats/unread",
 )
 
 FIND_OVERFLOW = """() => {
@@ -93,15 +94,28 @@ def kitchen(browser: Browser, server: str) -> Kitchen:
     lot = page.locator(".lot a.what").first.get_attribute("href")
     page.goto("/products")
     product = page.locator(".list a.grow").first.get_attribute("href")
+    chat, message = talk(page)
     invitations = [invite(page), invite(page)]
     guest = browser.new_context(base_url=server)
     at_home(guest.new_page(), "Ben Guest").request.post(invitations[0])
     assert lot
     assert product
-    kitchen = Kitchen(context.storage_state(), {"lot": lot, "product": product, "invitation": invitations[1]})
+    paths = {"lot": lot, "product": product, "invitation": invitations[1], "chat": chat, "message": message}
+    kitchen = Kitchen(context.storage_state(), paths)
     for closing in (context, guest):
         closing.close()
     return kitchen
+
+
+def talk(page: Page) -> tuple[str, str]:
+    """The paths of a chat and of a message in it."""
+    (home,) = page.request.get("/api/v1/households").json()["items"]
+    at = f"/api/v1/households/{home['id']}/chats"
+    (chat,) = page.request.get(at).json()["items"]
+    assert page.request.post(at, data={"title": "Weekend"}).ok
+    said = page.request.post(f"{at}/{chat['id']}/messages", data={"content": "Bring milk, see https://example.com"})
+    path = f"/chats/{chat['id']}"
+    return path, f"{path}/messages/{said.json()['id']}"
 
 
 def invite(page: Page) -> str:
@@ -129,6 +143,11 @@ def open_lot_sheet(page: Page) -> None:
     page.get_by_role("link", name="More for").first.click()
     for fold in sheet_of(page).locator("summary").all():
         fold.click()
+
+
+def open_message_sheet(page: Page) -> None:
+    page.get_by_role("link", name="More for the message").click()
+    expect(sheet_of(page).get_by_role("button", name="React with it")).to_be_visible()
 
 
 def open_menu(page: Page) -> None:
@@ -202,6 +221,17 @@ VIEWS = {
     "notifications": View("/notifications"),
     "what to hear about": View("/settings/notifications", open_first_fold),
     "link in a message, void": View("/do/nothing", is_public=True),
+    "talk": View("/chats"),
+    "talk, archived": View("/chats?archived=true"),
+    "talk about something": View("/chats/about"),
+    "talk, searching": View("/chats/search?q=milk"),
+    "chat": View("{chat}"),
+    "chat, new": View("/chats/new", lambda page: page.get_by_label("Only those I choose").check()),
+    "chat, about it": View("{chat}/settings"),
+    "message": View("{message}"),
+    "message, acting": View("{message}/actions"),
+    "message, acting in a sheet": View("{chat}", open_message_sheet),
+    "message, editing": View("{message}/edit"),
     "settings": View("/settings"),
     "password": View("/settings/password"),
     "e-mail address": View("/settings/email"),

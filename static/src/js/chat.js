@@ -20,7 +20,8 @@ const MAX_FILES = 10;
 const DRAFT = `larder:draft:${chat}`;
 const UNSENT = `larder:unsent:${chat}`;
 
-let isNewest = talk.dataset.newest === "true";
+const isNewest = talk.dataset.newest === "true";
+let isGone = false;
 
 const tell = (name, detail = {}) => document.body.dispatchEvent(new CustomEvent(name, { detail }));
 const toast = (message) => tell("toast", { message, level: "error" });
@@ -70,6 +71,7 @@ const isAtEnd = () => Math.abs(log.scrollTop) < NEAR;
 
 // Change what is in the log, and leave what is being read where it is.
 function steadily(change) {
+  if (isGone) return;
   const wasAtEnd = isAtEnd();
   const top = log.getBoundingClientRect().top;
   const anchor = wasAtEnd ? null : [...messages.children].find((each) => each.getBoundingClientRect().bottom > top);
@@ -131,6 +133,7 @@ let fetching = null;
 let sending = 0;
 
 function learn(id) {
+  if (isGone) return;
   waiting.add(id);
   fetching ??= setTimeout(fetchWaiting, 0);
 }
@@ -168,6 +171,7 @@ function show(item) {
 
 // The newest page anew, when nobody can say what was missed.
 async function refresh() {
+  if (isGone) return;
   if (!isNewest) {
     announce();
     return;
@@ -194,6 +198,7 @@ async function refresh() {
 }
 
 async function lookAgain() {
+  if (isGone) return;
   const answer = await ask(`${at}?part=head`);
   if (answer.status === 404 || answer.status === 403) leave();
   else if (answer.ok) talk.querySelector(".chat-head").replaceChildren(parsed(await answer.text()));
@@ -201,6 +206,8 @@ async function lookAgain() {
 
 // It is gone, or not for us any more: nothing of it stays on the screen.
 function leave() {
+  isGone = true;
+  watcher.disconnect();
   const notice = document.createElement("p");
   notice.className = "gone";
   notice.setAttribute("role", "alert");
@@ -271,7 +278,7 @@ let marking = null;
 function markRead() {
   marking ??= setTimeout(async () => {
     marking = null;
-    if (document.visibilityState !== "visible" || !isNewest) return;
+    if (document.visibilityState !== "visible" || !isNewest || isGone) return;
     const bottom = log.getBoundingClientRect().bottom + 4;
     const last = all("#messages > [data-seq]")
       .reverse()
@@ -302,7 +309,7 @@ function showSeen() {
 
 const listed = (names) => new Intl.ListFormat(document.documentElement.lang, { type: "conjunction" }).format(names);
 
-function hearRead({ reader_id: user, seq }) {
+function hearRead({ user_id: user, seq }) {
   const reader = document.querySelector(`#readers > [data-user="${CSS.escape(user)}"]`);
   if (!reader || Number(reader.dataset.seq) >= seq) return;
   reader.dataset.seq = seq;
@@ -333,6 +340,7 @@ function stopTyping(id) {
 }
 
 function showTyping() {
+  if (isGone) return;
   const names = [...typing.values()].map(({ name }) => name);
   const text = names.length > 1 ? talk.dataset.typingMany : talk.dataset.typing;
   document.getElementById("typing").textContent = names.length ? text.replace("{names}", listed(names)) : "";
@@ -342,7 +350,7 @@ function showTyping() {
 
 document.body.addEventListener("chat:frame", ({ detail: frame }) => {
   const { type, data = {} } = frame;
-  if ((data.chat_id ?? frame.chat_id ?? data.id) !== chat) return;
+  if (isGone || (data.chat_id ?? frame.chat_id ?? data.id) !== chat) return;
   if (type === "chat.message") {
     if (data.author) stopTyping(data.author.id);
     // One's own comes with the answer to sending it.
