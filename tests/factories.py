@@ -97,14 +97,8 @@ async def make_message(
     """A message as it lies in a chat, whoever may say something there."""
     numbered = sa.update(Chat).where(col(Chat.id) == chat_id).values(last_seq=col(Chat.last_seq) + 1)
     seq = (await session.execute(numbered.returning(col(Chat.last_seq)))).scalar_one()
-    message = Message(
-        chat_id=chat_id,
-        seq=seq,
-        author_id=author.user_id if author else None,
-        content=content,
-        content_key=fold(content),
-        **fields,
-    )
+    given = {"author_id": author.user_id if author else None, **fields}
+    message = Message(chat_id=chat_id, seq=seq, content=content, content_key=fold(content), **given)
     session.add(message)
     await session.flush()
     return message

@@ -2,26 +2,41 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from uuid import uuid5
 
 import pytest
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import db
-from models import Notification, NotificationKind
+from models import (
+    Attachment,
+    Avatar,
+    Chat,
+    Membership,
+    Mention,
+    Notification,
+    NotificationKind,
+    Reaction,
+    ReadMarker,
+    Role,
+    User,
+)
 from services import categories, chats, households, locations, preferences, products, units
 from services.permissions import Actor
 from services.schemas.chats import ChatCreate
 from services.schemas.households import HouseholdCreate, InvitationCreate
 from services.schemas.products import BarcodeCreate
+from services.schemas.stock import LotRead
 from services.schemas.words import CategoryCreate, LocationCreate, UnitCreate
-from tests.conftest import HOUSEHOLD, TODAY
+from tests.conftest import HOUSEHOLD, NAMESPACE, TODAY
 from tests.doors import DOORS, Door
-from tests.factories import make_lot, make_message, make_product
+from tests.factories import make_file, make_lot, make_message, make_product
 
 ClientOf = Callable[..., AsyncClient]
 
-IDS = {"household_id": str(HOUSEHOLD)}
+CHAT = uuid5(NAMESPACE, "chat of many")
+IDS = {"household_id": str(HOUSEHOLD), "chat_id": str(CHAT)}
 NO_LISTS = ("auth:", "channels:push_key")
 LISTS = [
     door for door in DOORS if door.method == "GET" and door.keys <= IDS.keys() and not door.name.startswith(NO_LISTS)
@@ -44,6 +59,9 @@ def counted() -> Iterator[list[db.Statement]]:
 
 async def fill(session: AsyncSession, actor: Actor, numbers: range) -> None:
     """Some more of everything that lists show; of what is limited, as much as there may be."""
+    if not numbers.start:
+        session.add(Chat(id=CHAT, household_id=actor.household_id, title="Of many", title_key="of many"))
+        await session.flush()
     for number in numbers:
         product = await make_product(session, actor, name=f"Thing {number}", unit="piece")
         await products.add_barcode(session, actor, product.id, BarcodeCreate(code=f"code-{number}"))
@@ -64,10 +82,35 @@ async def fill(session: AsyncSession, actor: Actor, numbers: range) -> None:
         await categories.create_category(session, actor, CategoryCreate(name=f"Food {number}"))
         chat = await chats.create_chat(session, actor, ChatCreate(title=f"Talk {number}", member_ids=[]))
         await make_message(session, chat.id, actor if number % 2 else None)
+        await _join(session, actor, number, lot)
         if number < 18:
             await households.create_household(session, actor, HouseholdCreate(name=f"House {number}"))
             await households.invite(session, actor, InvitationCreate(), base_url="")
     await session.commit()
+
+
+async def _join(session: AsyncSession, actor: Actor, number: int, lot: LotRead) -> None:
+    """One more member, with a picture, who says something about a lot, with a file, to which somebody reacts."""
+    user = User(email=f"member{number}@example.com", name=f"Member {number}", hashed_password="!")
+    face, photo = make_file(actor), make_file(actor)
+    session.add_all([user, face, photo])
+    await session.flush()
+    session.add(Membership(household_id=actor.household_id, user_id=user.id, role=Role.MEMBER))
+    session.add(Avatar(user_id=user.id, file_id=face.id))
+    said = await make_message(session, CHAT, None, author_id=user.id, lot_id=lot.id, content="@Alice, look")
+    session.add(Mention(message_id=said.id, user_id=actor.user_id))
+    session.add(Reaction(message_id=said.id, user_id=actor.user_id, emoji="👍"))
+    session.add(Attachment(message_id=said.id, file_id=photo.id))
+    session.add(ReadMarker(chat_id=CHAT, user_id=user.id, seq=said.seq))
+    session.add(
+        Notification(
+            user_id=actor.user_id,
+            household_id=actor.household_id,
+            kind=NotificationKind.MENTION,
+            message_id=said.id,
+            due_on=TODAY,
+        )
+    )
 
 
 @pytest.mark.parametrize("door", LISTS, ids=str)
