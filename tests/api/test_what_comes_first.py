@@ -17,7 +17,13 @@ from tests.test_isolation import OPEN
 ClientOf = Callable[..., AsyncClient]
 
 TO_CHANGE = {"account:password", "auth:logout", "auth:logout_all", "acting:end"}
-TO_VERIFY = TO_CHANGE | {"account:profile", "account:verify_email", "account:change_email", "account:confirm"}
+TO_VERIFY = TO_CHANGE | {
+    "account:change_email",
+    "account:confirm",
+    "account:delete",
+    "account:profile",
+    "account:verify_email",
+}
 # Open to strangers, and not asking who comes.
 ASKS_NOBODY = OPEN | {"invitations:preview"}
 
