@@ -20,9 +20,9 @@ from services.core.i18n import _
 
 router = APIRouter(include_in_schema=False)
 
-# A bucket's own address is good for somewhat longer than a browser may remember it.
+# A bucket's own address is good for longer than a browser may remember it, also when it ends with the keys of a role.
 PRESIGNED = timedelta(minutes=15)
-REMEMBERED = timedelta(minutes=10)
+REMEMBERED = timedelta(minutes=4)
 
 
 @router.api_route("/files/{file_id}/{size}", methods=["GET", "HEAD"], name="files:content", response_model=None)
@@ -33,7 +33,7 @@ async def get_content(file_id: str, size: str, request: Request, expires: str = 
     headers = _headers(content)
     if content.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    if request.method == "GET" and (link := await _presigned(content)):
+    if request.method == "GET" and (link := await storage.current().presign(content.key, expires_in=PRESIGNED)):
         return RedirectResponse(link, 307, {"Cache-Control": f"private, max-age={REMEMBERED.seconds}"})
     length = await storage.current().size(content.key)
     if length is None:
@@ -50,12 +50,6 @@ def _headers(content: files.Content) -> dict[str, str]:
         # Of what a browser gets shown by whatever mistake, nothing runs.
         "Content-Disposition": "inline",
     }
-
-
-async def _presigned(content: files.Content) -> str | None:
-    return await storage.current().presign(
-        content.key, expires_in=PRESIGNED, download_as=content.download_as, media_type=content.media_type
-    )
 
 
 class StoredResponse(FileResponse):

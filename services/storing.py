@@ -116,7 +116,7 @@ async def _move(source: Storage, target: Storage, file: StoredFile, folder: Path
             async for chunk in source.stream(key):
                 digest.update(chunk)
                 copy.write(chunk)
-        await target.put(key, path, media_type=file.media_type)
+        await target.put(key, path, media_type=file.media_type, download_as=files.download_as(file))
         path.unlink()
         if await _digest(target, key) != digest.hexdigest():
             raise Unavailable(f"{target} gives {key} back other than it was put.")

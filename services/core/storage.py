@@ -25,7 +25,6 @@ from obstore.store import LocalStore, MemoryStore, S3Store
 from services.core import ids
 from services.core.errors import NotFound, Unavailable
 from services.core.i18n import _
-from services.core.presigning import Signer
 from settings import StorageAddress, get_settings
 
 if TYPE_CHECKING:  # obstore has the names of types for checkers only
@@ -44,6 +43,8 @@ LISTED_AT_ONCE = 500
 # A server that is down is asked again within the time one that hangs is waited for.
 PATIENCE = timedelta(seconds=10)
 REGION = "us-east-1"
+# How a browser keeps what it fetched from a bucket. Each link is another address, so longer helps nobody.
+CACHE_CONTROL = "private, max-age=900, immutable"
 # obstore's own coroutines end in threads of theirs, which abort a process that ends at the same moment (0.12). Nobody
 # else waits for these: a store that hangs keeps no password from being hashed.
 _threads = ThreadPoolExecutor(16, thread_name_prefix="storage")
@@ -73,15 +74,18 @@ class Storage:
     def __str__(self) -> str:
         return str(self.address)
 
-    async def put(self, key: str, source: Path | bytes, *, media_type: str) -> None:
-        """Keep it whole or not at all, in place of what was there. A path is read a part at a time."""
+    async def put(self, key: str, source: Path | bytes, *, media_type: str, download_as: str | None = None) -> None:
+        """Keep it whole or not at all, in place of what was there. A path is read a part at a time.
+
+        `media_type` and `download_as` are what links give it as; without `download_as` it is shown.
+        """
         with _failing(self, "put", key, missing=Unavailable):
             await _to_its_end(
                 obstore.put,
                 self._store,
                 _checked(key),
                 source,
-                attributes=self._attributes(media_type),
+                attributes=self._attributes(media_type, download_as),
                 chunk_size=PART,
                 max_concurrency=1,
             )
@@ -139,8 +143,12 @@ class Storage:
                 for entry in page:
                     yield Entry(entry["path"], entry["size"], entry["last_modified"])
 
-    async def presign(self, key: str, *, expires_in: timedelta, download_as: str | None, media_type: str) -> str | None:
-        """A link with which anybody can get the object for a while; None where the store knows no links."""
+    async def presign(self, key: str, *, expires_in: timedelta) -> str | None:
+        """A link with which anybody can get the object for a while; None where the store knows no links.
+
+        Signed with the role of a machine it ends with that role's keys, if that is sooner; obstore has new ones five
+        minutes before.
+        """
         return None
 
     async def check(self) -> None:
@@ -160,7 +168,7 @@ class Storage:
             raise Unavailable(_("The files cannot be reached at the moment. Please try again."))
         await self.delete([key])
 
-    def _attributes(self, media_type: str) -> dict[str, str] | None:
+    def _attributes(self, media_type: str, download_as: str | None) -> dict[str, str] | None:
         return None
 
 
@@ -197,55 +205,26 @@ class MemoryStorage(Storage):
 class BucketStorage(Storage):
     def __init__(self, address: StorageAddress) -> None:
         region = address.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or REGION
-        endpoint = address.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-        config: S3Config = {"region": region, "virtual_hosted_style_request": False}
-        if endpoint:
-            config["endpoint"] = endpoint
-        if address.access_key:
-            config |= {"access_key_id": address.access_key, "secret_access_key": address.secret_key}
-        store = S3Store(
-            address.bucket,
-            prefix=address.prefix or None,
-            config=config,
-            client_options={
-                "allow_http": endpoint.startswith("http://"),
-                "connect_timeout": timedelta(seconds=4),
-                # For a pause, not for the whole: how long a body takes is for its size and for who reads it.
-                "read_timeout": PATIENCE,
-                "timeout": timedelta(hours=1),
-            },
-            retry_config={
-                "max_retries": 2,
-                "retry_timeout": PATIENCE,
-                "backoff": {
-                    "init_backoff": timedelta(milliseconds=100),
-                    "max_backoff": timedelta(seconds=1),
-                    "base": 2,
-                },
-            },
-        )
-        super().__init__(store, address)
-        self._signer = _signer(address, region, endpoint)
-        if self._signer:
-            parts = urlsplit(self._signer.base)
+        endpoint = address.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        endpoint = endpoint or f"https://s3.{region}.amazonaws.com"
+        super().__init__(_open_bucket(address, region, endpoint), address)
+        public = address.public if address.public is not None else endpoint if endpoint.startswith("https://") else ""
+        # An address is part of what is signed: this one asks nothing of the bucket, and may not even reach it.
+        self._linking = _open_bucket(address, region, public) if public else None
+        if public:
+            parts = urlsplit(public)
             self.origin = f"{parts.scheme}://{parts.netloc}"
 
-    async def presign(self, key: str, *, expires_in: timedelta, download_as: str | None, media_type: str) -> str | None:
-        if not self._signer:
+    async def presign(self, key: str, *, expires_in: timedelta) -> str | None:
+        linking = self._linking
+        if linking is None:
             return None
-        shown = "inline" if download_as is None else f"attachment; filename*=UTF-8''{quote(download_as, safe='')}"
-        return self._signer.sign(
-            "/".join(part for part in (self.address.prefix, _checked(key)) if part),
-            expires_in=expires_in,
-            answer={
-                "response-cache-control": f"private, max-age={int(expires_in.total_seconds())}, immutable",
-                "response-content-disposition": shown,
-                "response-content-type": media_type,
-            },
-        )
+        with _failing(self, "sign", key, missing=Unavailable):
+            return await _in_thread(lambda: obstore.sign(linking, "GET", _checked(key), expires_in))
 
-    def _attributes(self, media_type: str) -> dict[str, str] | None:
-        return {"Content-Type": media_type}
+    def _attributes(self, media_type: str, download_as: str | None) -> dict[str, str] | None:
+        shown = "inline" if download_as is None else f"attachment; filename*=UTF-8''{quote(download_as, safe='')}"
+        return {"Content-Type": media_type, "Content-Disposition": shown, "Cache-Control": CACHE_CONTROL}
 
 
 _KINDS: dict[str, type[FolderStorage] | type[MemoryStorage] | type[BucketStorage]] = {
@@ -283,18 +262,32 @@ def reason(error: Unavailable) -> str:
     return str(error.__cause__ or error).partition("\n\n")[0]
 
 
-def _signer(address: StorageAddress, region: str, endpoint: str) -> Signer | None:
-    endpoint = endpoint or f"https://s3.{region}.amazonaws.com"
-    public = address.public if address.public is not None else endpoint if endpoint.startswith("https://") else ""
-    if not public:
-        return None
+def _open_bucket(address: StorageAddress, region: str, endpoint: str) -> S3Store:
+    # By this name it goes before every variable.
+    config: S3Config = {"region": region, "aws_endpoint_url_s3": endpoint, "virtual_hosted_style_request": False}
     if address.access_key:
-        return Signer(f"{public}/{quote(address.bucket)}", region, address.access_key, address.secret_key)
-    access_key, secret_key = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
-    if not access_key or not secret_key:
-        return None  # what obstore finds elsewhere (the role of a machine) changes by the hour, and is not ours to see
-    token = os.environ.get("AWS_SESSION_TOKEN", "")
-    return Signer(f"{public}/{quote(address.bucket)}", region, access_key, secret_key, token)
+        config |= {"access_key_id": address.access_key, "secret_access_key": address.secret_key}
+    return S3Store(
+        address.bucket,
+        prefix=address.prefix or None,
+        config=config,
+        client_options={
+            "allow_http": endpoint.startswith("http://"),
+            "connect_timeout": timedelta(seconds=4),
+            # For a pause, not for the whole: how long a body takes is for its size and for who reads it.
+            "read_timeout": PATIENCE,
+            "timeout": timedelta(hours=1),
+        },
+        retry_config={
+            "max_retries": 2,
+            "retry_timeout": PATIENCE,
+            "backoff": {
+                "init_backoff": timedelta(milliseconds=100),
+                "max_backoff": timedelta(seconds=1),
+                "base": 2,
+            },
+        },
+    )
 
 
 async def _in_thread(work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:

@@ -12,6 +12,7 @@ from services.files.keeping import (
     remove,
     used,
 )
+from services.files.names import download_as
 from services.files.places import (
     add_lot_photo,
     avatar_url,
@@ -37,6 +38,7 @@ __all__ = [
     "avatar_urls",
     "destroy",
     "discard",
+    "download_as",
     "find_attachable",
     "find_content",
     "keep",

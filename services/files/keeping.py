@@ -73,7 +73,10 @@ async def keep(account: Account, received: Received, *, purpose: FilePurpose, ho
             await _reserve(session, file)
         try:
             for each in objects:
-                await storage.current().put(f"{file.key}/{each.size}", each.path, media_type=file.media_type)
+                key = f"{file.key}/{each.size}"
+                await storage.current().put(
+                    key, each.path, media_type=file.media_type, download_as=names.download_as(file)
+                )
             async with session_scope() as session:
                 await _finish(session, account, file)
         finally:

@@ -3,7 +3,9 @@
 import re
 import unicodedata
 
+from models import FileKind, StoredFile
 from services.core import text
+from services.files import kinds
 
 MAX_LENGTH = 200
 _NEVER = re.compile(r'[<>:"|?*]')
@@ -25,3 +27,8 @@ def for_download(name: str, extension: str) -> str:
     """With the ending of what it is, whatever its sender said."""
     stem = name.removesuffix(f".{extension}") or "file"
     return f"{stem}.{extension}"
+
+
+def download_as(file: StoredFile) -> str | None:
+    """What a document is saved as; None for a picture, which is shown."""
+    return None if file.kind is FileKind.IMAGE else for_download(file.name, kinds.EXTENSIONS[file.media_type])

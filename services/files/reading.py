@@ -11,7 +11,7 @@ from models import FileKind, FileState, StoredFile
 from services.core import file_urls
 from services.core.errors import NotFound
 from services.core.i18n import _
-from services.files import drawing, kinds, names
+from services.files import drawing, names
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,7 @@ async def find_content(session: AsyncSession, file_id: str, size: str, *, expire
     file = (await session.scalars(statement)).one_or_none()
     if file is None:
         raise _missing()
-    is_image = file.kind is FileKind.IMAGE
-    if size not in ((drawing.LARGE, drawing.SMALL) if is_image else ("file",)):
+    if size not in ((drawing.LARGE, drawing.SMALL) if file.kind is FileKind.IMAGE else ("file",)):
         raise _missing()
     return Content(
         key=f"{file.key}/{size}",
@@ -43,7 +42,7 @@ async def find_content(session: AsyncSession, file_id: str, size: str, *, expire
         etag=f'"{file.digest[:32]}-{size}"',
         made_at=file.created_at,
         expires=int(expires),
-        download_as=None if is_image else names.for_download(file.name, kinds.EXTENSIONS[file.media_type]),
+        download_as=names.download_as(file),
     )
 
 

@@ -411,11 +411,11 @@ class Ailing(MemoryStorage):
         self.takes = takes
         self.is_down = False
 
-    async def put(self, key: str, source: Path | bytes, *, media_type: str) -> None:
+    async def put(self, key: str, source: Path | bytes, *, media_type: str, download_as: str | None = None) -> None:
         self.is_down = self.is_down or self.takes == 0
         self._fail()
         self.takes -= 1
-        await super().put(key, source, media_type=media_type)
+        await super().put(key, source, media_type=media_type, download_as=download_as)
 
     async def delete(self, keys: object) -> None:
         self._fail()
