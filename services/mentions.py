@@ -1,6 +1,7 @@
 """Telling those whom a message names."""
 
 from collections.abc import Collection
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -90,7 +91,7 @@ async def tell(session: AsyncSession, message: Message, user_ids: Collection[UUI
         await jobs.defer(session, "deliver", dedupe_key="deliver")
 
 
-def _members(chat_id: UUID, user_ids: Collection[UUID]) -> sa.Select[tuple[UUID, UUID, str, dict[str, list[str]]]]:
+def _members(chat_id: UUID, user_ids: Collection[UUID]) -> sa.Select[Any]:
     """Those of them who see the chat, with how they want to hear of its household."""
     is_chosen = sa.exists().where(
         col(ChatMember.chat_id) == col(Chat.id), col(ChatMember.user_id) == col(Membership.user_id)

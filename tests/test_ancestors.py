@@ -342,8 +342,13 @@ def test_what_everybody_asks_for_is_found_by_an_index(table: str, column: str) -
 
 
 def test_the_storage_is_opened_once_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = []
-    monkeypatch.setattr(storage, "open_storage", lambda url: opened.append(url) or storage.MemoryStorage)
+    opened: list[object] = []
+
+    def note(_url: str) -> object:
+        opened.append(object())
+        return opened[-1]
+
+    monkeypatch.setattr(storage, "open_storage", note)
     storage.use(None)
     try:
         assert storage.current() is storage.current()

@@ -23,11 +23,13 @@ from models import (
     FileState,
     Household,
     Job,
+    LinkPurpose,
     LiveKind,
     Membership,
     Mention,
     Message,
     Notification,
+    OneTimeLink,
     Outbox,
     Preference,
     Product,
@@ -37,16 +39,17 @@ from models import (
     User,
     UserSession,
 )
-from services import account_deletion, account_mail, api_keys, chats, households, mentions, one_time_links, sessions
+from services import account_deletion, account_mail, api_keys, chats, households, mentions, sessions
 from services.core.errors import ConfirmationNeeded, Conflict, InvalidInput, NotWhileActing
 from services.core.i18n import use_locale
 from services.delivery import email
+from services.delivery.content import Letter
 from services.permissions import Account, Actor
 from services.schemas.accounts import ApiKeyCreate, Scope
 from services.schemas.chats import ChatCreate
 from services.schemas.households import HouseholdCreate
 from tests.conftest import HOUSEHOLD, NEXT_DOOR, PASSWORD
-from tests.factories import make_lot
+from tests.factories import make_lot, make_message
 
 
 async def count(session: AsyncSession, table: type[SQLModel], **where: object) -> int:
@@ -60,21 +63,9 @@ async def delete(session: AsyncSession, account: Account) -> None:
     session.expire_all()
 
 
-async def say(session: AsyncSession, author: Actor, text: str, chat_id: UUID) -> Message:
-    seq = await session.scalar(
-        update(Chat)
-        .where(col(Chat.id) == chat_id)
-        .values(last_seq=col(Chat.last_seq) + 1)
-        .returning(col(Chat.last_seq))
-    )
-    message = Message(chat_id=chat_id, seq=seq, author_id=author.user_id, content=text)
-    session.add(message)
-    await session.flush()
-    return message
-
-
 async def the_chat(session: AsyncSession) -> UUID:
-    return (await session.scalars(select(Chat.id).where(Chat.household_id == HOUSEHOLD))).one()
+    found: UUID = (await session.scalars(select(Chat.id).where(Chat.household_id == HOUSEHOLD))).one()
+    return found
 
 
 async def test_all_that_is_ones_own_goes(session: AsyncSession, bob: Actor) -> None:
@@ -122,8 +113,8 @@ async def test_nothing_refers_to_an_account_that_would_keep_it() -> None:
 async def test_what_was_said_and_booked_stays_without_a_name(session: AsyncSession, alice: Actor, bob: Actor) -> None:
     lot = await make_lot(session, bob, product="Milk")
     chat_id = await the_chat(session)
-    message = await say(session, bob, "@Alice I bought milk", chat_id)
-    answer = await say(session, alice, "Thanks @Bob", chat_id)
+    message = await make_message(session, chat_id, bob, "@Alice I bought milk")
+    answer = await make_message(session, chat_id, alice, "Thanks @Bob")
     session.add_all(
         [
             Mention(message_id=message.id, user_id=alice.user_id),
@@ -253,7 +244,7 @@ async def test_a_mail_says_goodbye(session: AsyncSession, bob: Actor, monkeypatc
     sent = []
 
     class Mailbox(email.EmailSender):
-        async def send(self, letter: email.Letter) -> None:
+        async def send(self, letter: Letter) -> None:
             sent.append(email.compose(letter, "Larder <larder@example.com>"))
 
     monkeypatch.setattr(email, "EmailSender", Mailbox)
@@ -265,13 +256,13 @@ async def test_a_mail_says_goodbye(session: AsyncSession, bob: Actor, monkeypatc
 
     (mail,) = sent
     assert (mail["To"], mail["Subject"]) == ("Bob <bob@example.com>", "Your account was deleted")
-    assert "without your name" in mail.get_body(("plain",)).get_content()
+    assert "without your name" in str(mail)
 
 
 async def test_links_that_were_mailed_lead_nowhere(session: AsyncSession, bob: Actor) -> None:
     user = await session.get_one(User, bob.user_id)
-    await account_mail.send_link(session, user, account_mail.LinkPurpose.RESET_PASSWORD)
+    await account_mail.send_link(session, user, LinkPurpose.RESET_PASSWORD)
 
     await delete(session, bob)
 
-    assert await count(session, one_time_links.OneTimeLink) == 0
+    assert await count(session, OneTimeLink) == 0

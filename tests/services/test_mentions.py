@@ -1,6 +1,7 @@
 """Mentions: whom a message names hears of it once, at once, where they want to, and only if they may read it."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -35,6 +36,8 @@ from services.core.pagination import PageRequest
 from services.delivery import content
 from services.delivery.email import compose
 from services.delivery.webhook import body
+from services.live import frames
+from services.live.audience import Audience, Reader
 from services.permissions import Account, Actor
 from services.preferences import Rhythm
 from services.schemas.notifications import NotificationFilters, NotificationRead, PreferencesUpdate
@@ -351,17 +354,25 @@ async def test_staff_who_acts_as_somebody_and_api_keys_hear_no_talk(
     await sweep.sweep()
 
     for who in (
-        Account(**{**_fields(bob), "impersonator_id": tess.user_id}),
-        Account(**{**_fields(bob), "scopes": frozenset({"notifications:read"})}),
+        replace(make_account(bob), impersonator_id=tess.user_id),
+        replace(make_account(bob), scopes=frozenset({"notifications:read"})),
     ):
         assert [said.kind for said in await told(session, who)] == [NotificationKind.TODAY]
         assert await notifications.count_unread(session, who) == 1
     assert await notifications.count_unread(session, bob) == 2
 
 
-def _fields(actor: Actor) -> dict[str, object]:
-    account = make_account(actor)
-    return {name: getattr(account, name) for name in Account.__dataclass_fields__}
+async def test_neither_do_they_on_sockets(session: AsyncSession, alice: Actor, bob: Actor) -> None:
+    await mentions.tell(session, await make_message(session, alice, "@Bob, a secret"), [bob.user_id])
+    await run_before_commit(session)
+    row = (await session.scalars(select(Outbox).where(Outbox.kind == LiveKind.NOTIFICATION_CREATED))).one()
+
+    (frame,) = await frames.read(session, [frames.Word(*(getattr(row, name) for name in frames.Word._fields))])
+
+    bobs = Audience(bob.session_id, bob.user_id, True, Reader(), {})
+    assert frame.is_for(bobs)
+    assert "a secret" in frame.text_for(bobs)
+    assert not frame.is_for(replace(bobs, hears_talk=False))
 
 
 # Where it is shown
