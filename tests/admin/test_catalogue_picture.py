@@ -5,7 +5,7 @@ from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
-from models import AuditEntry, CatalogueItem, FilePurpose, FileState, StoredFile
+from models import AuditEntry, CatalogueItem, CatalogueSource, FilePurpose, FileState, StoredFile
 from services.permissions import Actor
 from tests import samples
 from tests.admin.conftest import Rows, act
@@ -120,7 +120,7 @@ async def test_households_see_it_on_what_they_have_of_it(
 async def test_of_duplicates_the_one_that_stays_takes_the_picture(
     panel: AsyncClient, session: AsyncSession, rows: Rows, at: str
 ) -> None:
-    kept = CatalogueItem(gtin="00000096385074", name="Oats", name_key="oats", source="staff")
+    kept = CatalogueItem(gtin="00000096385074", name="Oats", name_key="oats", source=CatalogueSource.STAFF)
     session.add(kept)
     await session.commit()
     await send(panel, at)

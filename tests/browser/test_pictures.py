@@ -350,5 +350,5 @@ def assert_for_everybody(page: Page) -> None:
         assert (width, page.evaluate(FIND_OVERFLOW)) == (width, [])
     page.set_viewport_size(before)
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         assert (scheme, page.evaluate(RUN_AXE, {})) == (scheme, [])
