@@ -451,9 +451,8 @@ def test_a_file_on_its_way_is_called_off_and_nothing_of_it_is_sent(bea: Page, an
 
 def test_a_file_that_is_refused_says_why(bea: Page, problems: Problems) -> None:
     problems.expect("415")
-    bea.locator("#files").set_input_files(
-        [{"name": "page.html", "mimeType": "text/html", "buffer": b"<script>alert(1)</script>"}]
-    )
+    page: FilePayload = {"name": "page.html", "mimeType": "text/html", "buffer": b"<script>alert(1)</script>"}
+    bea.locator("#files").set_input_files([page])
     expect(bea.locator("#tray li.has-failed .error")).not_to_be_empty()
     write(bea, "Without it")
     expect(message_of(bea, "Without it")).to_be_visible()

@@ -323,11 +323,9 @@ async def test_one_talks_about_a_lot_or_a_product(browser_of: ClientOf, session:
     product = await make_product(session, alice, name="Jam <b>")
     await session.commit()
     browser = browser_of(alice)
-    for page, about in (
-        (f"/stock/lots/{lot.id}", f"lot={lot.id}"),
-        (f"/products/{product.id}", f"product={product.id}"),
-    ):
-        assert f"/chats/about?{about}" in (await browser.get(page)).text
+    abouts = {f"/stock/lots/{lot.id}": f"lot={lot.id}", f"/products/{product.id}": f"product={product.id}"}
+    for path, about in abouts.items():
+        assert f"/chats/about?{about}" in (await browser.get(path)).text
 
     # The cast has no chat from the start: with one, there is nothing to choose.
     found = (await chats.list_chats(session, alice, PageRequest())).items

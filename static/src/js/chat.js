@@ -527,10 +527,13 @@ function startWriting() {
 
   for (const id of ["files", "camera"]) {
     const input = document.getElementById(id);
-    input.addEventListener("change", () => {
+    const take = () => {
       attach([...input.files]);
       input.value = "";
-    });
+    };
+    input.addEventListener("change", take);
+    // Chosen before this script was here.
+    take();
   }
 
   talk.addEventListener("dragover", (event) => {
