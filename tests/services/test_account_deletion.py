@@ -39,7 +39,7 @@ from models import (
     User,
     UserSession,
 )
-from services import account_deletion, account_mail, api_keys, chats, households, mentions, sessions
+from services import account_deletion, account_mail, api_keys, chats, households, mentions, outbox, sessions
 from services.core.errors import ConfirmationNeeded, Conflict, InvalidInput, NotWhileActing
 from services.core.i18n import use_locale
 from services.delivery import email
@@ -266,3 +266,16 @@ async def test_links_that_were_mailed_lead_nowhere(session: AsyncSession, bob: A
     await delete(session, bob)
 
     assert await count(session, OneTimeLink) == 0
+
+
+async def test_words_outlive_the_household_they_are_of(session: AsyncSession, bob: Actor) -> None:
+    """On SQLite the newest id of the outbox would go to the next word, and whoever had read that far would miss it."""
+    alone = await households.create_household(session, bob, HouseholdCreate(name="Alone", time_zone="UTC"))
+    outbox.tell(session, LiveKind.LOT_CHANGED, household_id=alone.id, subject_id=alone.id)
+    await run_before_commit(session)
+    newest = await session.scalar(sa.select(sa.func.max(col(Outbox.id))))
+
+    await delete(session, bob)
+
+    assert await count(session, Outbox, id=newest) == 1
+    assert min(await session.scalars(select(Outbox.id).where(Outbox.user_id == bob.user_id))) > (newest or 0)
