@@ -87,8 +87,8 @@ class View(ModelView):
         datetime: lambda moment: f"{moment:%Y-%m-%d %H:%M}",
         list: lambda values: ", ".join(str(value) for value in values),
     }
-    # A template below what is known of a row, if there is more to see or do.
-    below_details: ClassVar[str] = ""
+    # A template above what is known of a row, if there is more to see or do.
+    above_details: ClassVar[str] = ""
     page_size = 50
     page_size_options: ClassVar[list[int]] = [25, 50, 100, 200]
     export_max_rows = 100_000
