@@ -6,9 +6,10 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psutil  # type: ignore[import-untyped]
 import pytest
@@ -22,11 +23,13 @@ import settings as settings_module
 from commands.migrations import alembic_config
 from db import get_database, session_scope, use_database
 from main import create_app
-from models import FileState, StoredFile
-from services import seeding
+from models import FilePurpose, FileState, StoredFile
+from services import files, seeding
 from services.core import storage
+from services.core.errors import Conflict
 from settings import Settings
 from tests import samples
+from tests.conftest import make_actor
 from tests.processes import answers, free_port, running, until
 from tests.servers import ENGINES, SECRET, empty_database, settings_for
 
@@ -93,6 +96,31 @@ async def test_a_hundred_at_once_get_no_more_room_than_there_is(client: AsyncCli
         kept = (await session.scalars(select(StoredFile).where(StoredFile.size == size))).all()
     assert {file.state for file in kept} == {FileState.READY}
     assert len(kept) == len([entry async for entry in storage.current().list()]) == 10
+
+
+async def test_of_a_hundred_that_are_kept_at_the_same_moment_none_is_too_much(
+    client: AsyncClient, config: Settings, tmp_path: Path
+) -> None:
+    """Without what each request waits for before that."""
+    config.household_quota_mb = 1
+    size = MEGABYTE // 10
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"a" * size)
+    me = (await client.get("http://localhost/api/v1/users/me")).json()
+    sender = replace(make_actor("alice"), user_id=UUID(me["id"]))
+    household_id = UUID(client.base_url.path.rstrip("/").rpartition("/")[2])
+
+    async def keep() -> bool:
+        try:
+            received = files.Received(path, "a.txt", size)
+            await files.keep(sender, received, purpose=FilePurpose.MESSAGE, household_id=household_id)
+        except Conflict:
+            return False
+        return True
+
+    said = Counter(await asyncio.gather(*(keep() for _ in range(AT_ONCE))))
+
+    assert said == {True: 10, False: AT_ONCE - 10}
 
 
 async def test_while_a_body_comes_in_others_write(client: AsyncClient) -> None:
