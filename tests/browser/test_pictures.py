@@ -72,6 +72,17 @@ def throttle(page: Page, bytes_a_second: int) -> CDPSession:
     return network
 
 
+def hold(page: Page, address: str) -> list[Route]:
+    """The next request to an address, which goes on when a test says so."""
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    page.route(address, keep, times=1)
+    return held
+
+
 @pytest.fixture
 def settings(open_page: OpenPage) -> Callable[..., Page]:
     def settings(size: tuple[int, int] = PHONE, **options: Any) -> Page:
@@ -169,8 +180,7 @@ def test_a_slow_picture_arrives(settings: Callable[..., Page]) -> None:
 
 def test_another_one_takes_the_place_of_one_on_its_way(settings: Callable[..., Page]) -> None:
     page = settings(DESK)
-    held: list[Route] = []
-    page.route("**/settings/avatar", lambda route: held.append(route), times=1)
+    held = hold(page, "**/settings/avatar")
     give(page.locator("#picture"), "drop", samples.picture())
     expect(page.locator("[data-work]")).to_be_visible()
 
@@ -327,8 +337,7 @@ def test_what_others_do_does_not_draw_the_page_anew_under_a_file(open_page: Open
     page = stock_up(at_home(open_page(DESK)), ("Milk", "2", "+1d"))
     page.goto("/products")
     page.get_by_role("link", name="Milk").click()
-    held: list[Route] = []
-    page.route("**/picture", lambda route: held.append(route), times=1)
+    held = hold(page, "**/picture")
     page.get_by_label("Choose a picture").set_input_files(file(samples.picture()))
     expect(page.locator("[data-work]")).to_be_visible()
 
