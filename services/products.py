@@ -125,7 +125,7 @@ async def read_product(session: AsyncSession, actor: Actor, product_id: UUID) ->
         **{**product.model_dump(), **_summary(row)},
         barcodes=[BarcodeRead(code=gtin.shorten(barcode.code), quantity=barcode.quantity) for barcode in barcodes],
         conversions=[ConversionRead(unit=code, factor=factor) for code, factor in conversions],
-        catalogue_item=CatalogueItemRead.model_validate(item) if item else None,
+        catalogue_item=_read_item(item) if item else None,
     )
 
 
@@ -379,6 +379,10 @@ def _summaries(actor: Actor) -> sa.Select[Any]:
         .outerjoin(stock, stock.c.product_id == col(Product.id))
         .where(col(Product.household_id) == actor.household_id)
     )
+
+
+def _read_item(item: CatalogueItem) -> CatalogueItemRead:
+    return CatalogueItemRead(**item.model_dump(), picture=picture(item.picture_id))
 
 
 def _summary(row: Sequence[Any]) -> dict[str, Any]:

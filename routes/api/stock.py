@@ -4,19 +4,21 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query, Response
+from msgspec import structs
 
 from routes.api import answers
 from routes.api.answers import json
 from routes.api.routers import household_router
 from routes.deps import ActorDep, PageDep, SessionDep
 from routes.idempotent import Claimed, IdempotentRoute
-from services import stock
+from services import files, stock
 from services.schemas.stock import (
     LotBulkCreate,
     LotBulkResult,
     LotConsume,
     LotCorrect,
     LotCreate,
+    LotDetailModel,
     LotDiscard,
     LotFilters,
     LotFreeze,
@@ -65,10 +67,12 @@ async def add_bulk(
     )
 
 
-@router.get("/lots/{lot_id}", response_model=LotModel, name="stock:detail")
+@router.get("/lots/{lot_id}", response_model=LotDetailModel, name="stock:detail")
 async def get_lot(lot_id: UUID, session: SessionDep, actor: ActorDep) -> Response:
-    """One lot, used up or not."""
-    return json(await stock.get_lot(session, actor, lot_id))
+    """One lot, used up or not, with its photos."""
+    lot = await stock.get_lot(session, actor, lot_id)
+    photos = [photo.model_dump(mode="json") for photo in await files.list_lot_photos(session, lot_id)]
+    return json({**structs.asdict(lot), "photos": photos})
 
 
 @router.patch("/lots/{lot_id}", response_model=LotModel, name="stock:edit")

@@ -64,6 +64,7 @@ class CatalogueItemRead(Read):
     image_url: str | None
     source: str
     source_licence: str
+    picture: PictureRead | None
 
 
 class ProductSummary(Read):

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, create_model, model_validator
 
 from models import DateKind, DiscardReason, EventKind, ExpiryReason, LocationKind, UnitKind
 from services.dates import Urgency
-from services.schemas.files import Picture
+from services.schemas.files import FileRead, Picture
 from services.schemas.products import ItemErrors, ProductCreate
 from services.schemas.types import (
     Code,
@@ -87,6 +87,9 @@ class LotRead(msgspec.Struct, frozen=True):
 
 
 LotModel = documented(LotRead)
+LotDetailModel = create_model(
+    "LotDetail", __base__=LotModel, photos=(list[FileRead], Field(description="As of its label, oldest first."))
+)
 
 
 class LotPageModel(Read):

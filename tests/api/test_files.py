@@ -338,10 +338,15 @@ async def test_products_have_pictures_and_lots_photos(
     photo = await send(client, samples.picture(), to=photos)
     assert photo.status_code == 201, photo.text
     assert (await visitor.get(photo.json()["url"])).status_code == 200
+    assert (await client.get(photos.removesuffix("/photos"))).json()["photos"] == [photo.json()]
+    picture = (await client.get(product)).json()["picture"]
+    assert [(await visitor.get(url)).status_code for url in picture.values()] == [200, 200]
 
     assert (await client.delete(f"{photos}/{photo.json()['id']}")).status_code == 204
     assert problem(await client.delete(f"{photos}/{photo.json()['id']}")) == (404, "not_found")
     assert (await client.delete(f"{product}/picture")).status_code == 204
+    assert (await client.get(product)).json()["picture"] is None
+    assert (await client.get(photos.removesuffix("/photos"))).json()["photos"] == []
 
 
 async def test_what_was_not_sent_yet_is_taken_back(
