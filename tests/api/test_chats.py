@@ -20,7 +20,7 @@ from services.permissions import ROLE_PERMISSIONS, Actor
 from services.schemas.accounts import ApiKeyCreate, Scope
 from services.schemas.chats import ChatCreate
 from services.seeds import panel
-from tests.conftest import CHAT, CHAT_NEXT_DOOR, HOUSEHOLD, NEXT_DOOR, NOW
+from tests.conftest import CHAT, CHAT_NEXT_DOOR, HOUSEHOLD, NEXT_DOOR, NOW, NOWHERE
 from tests.factories import make_account, make_message, make_role
 
 ClientOf = Callable[..., AsyncClient]
@@ -264,7 +264,7 @@ async def test_as_long_a_title_as_there_may_be(title: str, client: AsyncClient) 
     assert (await client.post(CHATS, json={"title": f" {title}"})).status_code == 409
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/00000000", f"/{uuid4()}"])
+@pytest.mark.parametrize("path", ["/nothing", "/00000000", f"/{NOWHERE}"])
 async def test_what_is_no_chat(path: str, client: AsyncClient) -> None:
     assert (await client.get(f"{CHATS}{path}")).status_code in {404, 422}
 
@@ -286,7 +286,7 @@ async def test_a_title_that_is_taken(client: AsyncClient) -> None:
     assert (refused.status_code, refused.json()["code"]) == (409, "duplicate")
 
 
-@pytest.mark.parametrize("message_id", ["", "7", None, str(uuid4())])
+@pytest.mark.parametrize("message_id", ["", "7", None, str(NOWHERE)])
 async def test_what_is_no_message_is_not_read(message_id: str | None, client: AsyncClient) -> None:
     response = await client.post(f"{CHATS}/{CHAT}/read", json={"message_id": message_id})
 

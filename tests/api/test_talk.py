@@ -22,7 +22,7 @@ from models import AuditEntry, FileKind, FilePurpose, FileState, LiveKind, Membe
 from services import chats, seeding
 from services.permissions import Actor
 from services.schemas.chats import ChatCreate, ChatUpdate
-from tests.conftest import CHAT, CHAT_NEXT_DOOR, HOUSEHOLD, NEXT_DOOR
+from tests.conftest import CHAT, CHAT_NEXT_DOOR, HOUSEHOLD, NEXT_DOOR, NOWHERE
 from tests.factories import make_message, make_role
 from tests.servers import ENGINES, empty_database, settings_for
 
@@ -190,9 +190,9 @@ async def test_what_fits_is_kept_as_it_is_read(client: AsyncClient, content: str
     ("field", "value"),
     [
         ("reply_to_id", "x"),
-        ("reply_to_id", str(uuid4())),
-        ("lot_id", str(uuid4())),
-        ("product_id", str(uuid4())),
+        ("reply_to_id", str(NOWHERE)),
+        ("lot_id", str(NOWHERE)),
+        ("product_id", str(NOWHERE)),
         ("attachment_ids", [str(uuid4())]),
         ("attachment_ids", [str(uuid4()) for _ in range(11)]),
         ("attachment_ids", "x"),
