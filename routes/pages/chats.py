@@ -20,7 +20,7 @@ from routes.forms import Form, bind, parse, read, read_many
 from routes.idempotent import once
 from routes.rendering import Toast, is_htmx, redirect, render, trigger, wants_fragment
 from routes.uploads import UploadingActorDep, receive_form
-from services import chats, files, households, messages, products, stock
+from services import chats, files, households, messages, products, sessions, stock
 from services.core.errors import Conflict, InvalidInput, NotFound, PermissionDenied, UnsupportedType
 from services.core.i18n import _
 from services.core.pagination import Page, PageRequest
@@ -247,7 +247,13 @@ async def detail(
     session: SessionDep,
     actor: ActorDep,
     part: Annotated[str, Query(max_length=20)] = "",
+    household: UUID | None = None,
 ) -> Response:
+    if household and actor.role:
+        # By a link that was sent to them: from here on, their device shows the household of the chat.
+        async with session_scope() as writing:
+            await sessions.switch_household(writing, actor, household)
+        return redirect(request, f"{request.url.path}?{request.url.remove_query_params('household').query}")
     return await _detail_page(request, session, actor, chat_id, part=part)
 
 

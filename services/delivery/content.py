@@ -133,8 +133,9 @@ class Letter:
 
     @property
     def url(self) -> str:
-        if self.message:
-            return f"{get_settings().home}/chats/{self.message.chat_id}?around={self.message.id}"
+        if self.mention and self.mention.message:
+            to, household = self.mention.message, self.mention.household
+            return f"{get_settings().home}/chats/{to.chat_id}?around={to.id}&household={household.id}"
         return f"{get_settings().home}/" if self.template == "digest" else self.settings_url
 
     @property

@@ -7,12 +7,13 @@ import pytest
 from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from models import Membership, Role
 from services import chats, messages
 from services.core.pagination import PageRequest
 from services.permissions import Actor
 from services.schemas.chats import ChatCreate, ChatRead
 from services.schemas.talk import MessageCreate, MessageFilters, MessageRead
-from tests.conftest import NOWHERE
+from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOWHERE
 from tests.factories import make_lot, make_product
 from tests.pages import html
 from tests.pages.ways import BOTH_WAYS, ClientOf, assert_sent, ends_whole, form_at, refused, shows, toast_of
@@ -62,6 +63,24 @@ async def test_the_list_says_who_said_what_last_and_how_much_is_new(
     part = await browser_of(alice, htmx=True).get("/chats")
     assert "<html" not in part.text
     assert "Bring milk" in part.text
+
+
+async def test_a_link_that_was_sent_opens_the_chat_whatever_household_the_device_shows(
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, charlie: Actor
+) -> None:
+    session.add(Membership(household_id=NEXT_DOOR, user_id=alice.user_id, role=Role.VIEWER))
+    chat = await talk_of(session, charlie, "Next door")
+    said = await say(session, charlie, chat, "Hello over there")
+    await session.commit()
+    browser = browser_of(alice)
+    link = f"/chats/{chat.id}?around={said.id}"
+    assert (await browser.get(link)).status_code == 404
+
+    sent = await browser.get(f"{link}&household={NEXT_DOOR}")
+
+    assert (sent.status_code, sent.headers["location"]) == (303, link)
+    assert "Hello over there" in (await browser.get(link)).text
+    assert (await browser_of(charlie).get(f"{link}&household={HOUSEHOLD}")).status_code == 404
 
 
 async def test_archived_chats_have_a_list_of_their_own(

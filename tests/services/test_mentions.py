@@ -250,7 +250,7 @@ async def test_a_letter_has_the_words_and_the_way_to_them(session: AsyncSession,
 
     assert letter is not None
     assert (letter.title, letter.text) == ("Alice mentioned you in Kitchen & co", "@Bob <b>milk</b> and bread")
-    assert letter.url.endswith(f"/chats/{message.chat_id}?around={message.id}")
+    assert letter.url.endswith(f"/chats/{message.chat_id}?around={message.id}&household={HOUSEHOLD}")
     mail = compose(letter, "Larder <larder@example.com>")
     assert mail["Subject"] == "Alice mentioned you in Kitchen & co"
     plain, html = (part.get_content() for part in mail.iter_parts())
