@@ -459,6 +459,36 @@ def test_a_file_that_is_refused_says_why(bea: Page, problems: Problems) -> None:
     expect(bea.locator("#tray li")).to_have_count(0)
 
 
+def test_a_file_that_did_not_go_is_tried_again_as_it_was(ann: Page, bea: Page, problems: Problems) -> None:
+    problems.expect("ERR_FAILED", "/files")
+    ann.route("**/files", lambda route: route.abort("failed"), times=2)
+    ann.locator("#files").set_input_files([picture("fridge.jpg")])
+    again = ann.locator("#tray").get_by_role("button", name="Try again")
+    expect(ann.locator("#tray .error")).to_have_text("Not sent.")
+    assert ann.evaluate(FIND_SMALL_TARGETS) == []
+    assert ann.evaluate(FIND_OVERFLOW) == []
+    again.tap()
+    expect(ann.locator("#tray .error")).to_have_text("Not sent.")
+
+    with ann.expect_response(lambda answer: answer.status == 201):
+        again.tap()
+
+    expect(again).to_be_hidden()
+    expect(ann.locator("#tray .error")).to_be_empty()
+    expect(ann.locator("#tray li")).to_have_count(1)
+    ann.get_by_role("button", name="Send", exact=True).tap()
+    expect(bea.get_by_alt_text("Picture: fridge.jpg")).to_be_visible()
+
+
+def test_what_is_refused_is_not_offered_to_be_tried_again(bea: Page, problems: Problems) -> None:
+    problems.expect("415")
+    bea.locator("#files").set_input_files([{"name": "a.html", "mimeType": "text/html", "buffer": b"<p>a</p>"}])
+
+    expect(bea.locator("#tray .error")).not_to_be_empty()
+    expect(bea.locator("#tray").get_by_role("button", name="Try again")).to_be_hidden()
+    expect(bea.locator("#tray").get_by_role("button", name="Leave it out")).to_be_visible()
+
+
 # Those who leave
 
 

@@ -17,8 +17,7 @@ export function attach(chosen) {
 
 function attachOne(file) {
   const item = document.getElementById("attached").content.cloneNode(true).firstElementChild;
-  const bar = item.querySelector("progress");
-  const file_ = { name: file.name, state: "going" };
+  const file_ = { name: file.name };
   item.querySelector(".name").textContent = file.name;
   if (file.type.startsWith("image/")) {
     const picture = item.querySelector("img");
@@ -27,15 +26,32 @@ function attachOne(file) {
     picture.src = file_.preview;
     picture.hidden = false;
   }
-  file_.upload = new Upload(file, { url: filesUrl, onprogress: (share) => (bar.value = share) });
   going.set(item, file_);
   tray.append(item);
+  item.querySelector("[data-retry]").addEventListener("click", () => {
+    start(item, file);
+    item.querySelector("[data-cancel]").focus();
+  });
   item.querySelector("[data-cancel]").addEventListener("click", () => {
     if (file_.id) fetch(`${filesUrl}/${file_.id}`, { method: "DELETE" }).catch(() => {});
     dismiss(item);
     settle();
     words.focus();
   });
+  start(item, file);
+}
+
+function start(item, file) {
+  const file_ = going.get(item);
+  const bar = item.querySelector("progress");
+  const retry = item.querySelector("[data-retry]");
+  file_.state = "going";
+  item.classList.remove("has-failed");
+  item.querySelector(".error").textContent = "";
+  retry.hidden = true;
+  bar.value = 0;
+  bar.hidden = false;
+  file_.upload = new Upload(file, { url: filesUrl, onprogress: (share) => (bar.value = share) });
   file_.upload.done.then(
     (answer) => {
       file_.state = "there";
@@ -46,6 +62,7 @@ function attachOne(file) {
     (failed) => {
       file_.state = "failed";
       bar.hidden = true;
+      retry.hidden = !failed.mayRetry;
       item.classList.add("has-failed");
       if (!failed.isCancelled) item.querySelector(".error").textContent = failed.message || talk.dataset.unsent;
       composer.classList.remove("is-waiting");
