@@ -96,6 +96,13 @@ def archive(parts: dict[str, bytes], *, comment: bytes = b"") -> bytes:
     return file.getvalue()
 
 
+def directory(entries: int) -> bytes:
+    """The end of an archive that names so many parts and holds none of them."""
+    entry = b"PK\x01\x02" + bytes(24) + b"\x01\0" + bytes(16) + b"a"
+    size = entries * len(entry)
+    return entry * entries + b"PK\x05\x06" + bytes(8) + struct.pack("<LL", size, 0) + bytes(2)
+
+
 def zip_bomb() -> bytes:
     """A document on the outside, and a gigabyte of nothing within."""
     file = io.BytesIO()

@@ -3,8 +3,10 @@
 import asyncio
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -158,6 +160,32 @@ def test_what_would_run_is_found_across_the_seam_of_two_blocks(receive: Receive)
 
     with pytest.raises(UnsupportedType):
         kinds.find(receive(split).path)
+
+
+def test_what_pretends_to_begin_to_run_hides_nothing(receive: Receive) -> None:
+    with pytest.raises(UnsupportedType):
+        kinds.find(receive(b"a <svg <svg <svgs xmlns='http://www.w3.org/2000/svg'>").path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "ä,😀".encode() * (1024 * 1024),
+        samples.docx() + samples.directory(200_000),
+    ],
+    ids=["text in one line", "an archive that names many parts"],
+)
+def test_looking_at_a_file_takes_little_memory(receive: Receive, content: bytes) -> None:
+    received = receive(content)
+    tracemalloc.start()
+    try:
+        with suppress(UnsupportedType):
+            kinds.find(received.path)
+        _now, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert most < 16 * kinds.BLOCK
 
 
 def test_entries_that_share_their_bytes_are_a_bomb(receive: Receive) -> None:
