@@ -280,6 +280,13 @@ async def test_a_moment_without_a_zone_is_no_cursor(client: AsyncClient) -> None
     assert (await client.get(CHATS, params={"after": naive})).status_code == 422
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+async def test_a_moment_outside_of_all_time_is_no_cursor(moment: str, client: AsyncClient) -> None:
+    outside = base64.urlsafe_b64encode(json.dumps([moment, str(CHAT)]).encode()).decode()
+
+    assert (await client.get(CHATS, params={"after": outside})).status_code == 422
+
+
 async def test_a_title_that_is_taken(client: AsyncClient) -> None:
     refused = await client.post(CHATS, json={"title": "everyone"})
 
