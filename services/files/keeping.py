@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -133,7 +134,7 @@ async def remove(session: AsyncSession, actor: Actor, file_id: UUID) -> None:
     if file is None or (await session.scalars(sent)).one_or_none():
         raise NotFound(_("There is no such file."))
     await release(session, [file.id])
-    audit.record(session, "files:remove", by=actor, subject=file)
+    _record(session, "files:remove", file, by=actor)
 
 
 async def release(session: AsyncSession, ids: Iterable[UUID | None]) -> None:
@@ -205,10 +206,22 @@ async def _finish(session: AsyncSession, account: Account, file: StoredFile) -> 
         raise Conflict(_("That took too long. Please send it again."))
     file.state = FileState.READY
     if file.purpose is FilePurpose.MESSAGE:
-        audit.record(session, "files:upload", by=account, subject=file, after=audit.snapshot(file, _SAID))
+        _record(session, "files:upload", file, by=account, after=audit.snapshot(file, ("media_type", "size")))
 
 
-_SAID = ("name", "media_type", "size")
+def _record(
+    session: AsyncSession, action: str, file: StoredFile, *, by: Account, after: dict[str, Any] | None = None
+) -> None:
+    """Admins read in the log that there is one, not what it is called: it may be for a chat they are not in."""
+    audit.record(
+        session,
+        action,
+        by=by,
+        subject_type="stored_file",
+        subject_id=file.id,
+        household_id=file.household_id,
+        after=after,
+    )
 
 
 def _unsent(actor: Actor) -> tuple[sa.ColumnElement[bool], ...]:

@@ -367,9 +367,21 @@ async def test_who_sent_what_is_written_down(client: AsyncClient, session: Async
 
     entries = await session.scalars(select(AuditEntry).order_by(col(AuditEntry.id)))
     assert [(entry.action, entry.subject_name) for entry in entries] == [
-        ("files:upload", "letter.txt"),
+        ("files:upload", ""),
         ("account:avatar", "Alice <alice@example.com>"),
     ]
+
+
+async def test_admins_do_not_read_in_the_log_what_a_file_of_a_chat_is_called(
+    client: AsyncClient, client_of: ClientOf, bob: Actor
+) -> None:
+    sent = (await send(client_of(bob), samples.TEXT, "lawyer.txt")).json()
+    assert (await client_of(bob).delete(f"{FILES}/{sent['id']}")).status_code == 204
+
+    log = await client.get(f"/households/{HOUSEHOLD}/audit")
+
+    assert [entry["action"] for entry in log.json()["items"]] == ["files:remove", "files:upload"]
+    assert "lawyer" not in log.text
 
 
 # Getting
