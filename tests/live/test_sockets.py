@@ -34,12 +34,12 @@ async def test_two_people_see_what_either_does_as_the_api_gives_it(alice: Person
 
         seen = await hers.hears("lot.changed")
         assert seen["household_id"] == str(alice.household_id)
-        assert seen["data"] == await alice.get(f"lots/{lot['id']}")
+        assert {**seen["data"], "photos": []} == await alice.get(f"lots/{lot['id']}")
         assert seen["actor"] == {"id": str(bob.user_id), "name": "Bob"}
         assert seen["said"] == "Bob: 1.5\N{NO-BREAK SPACE}pieces of Milk used"
 
         also_seen = await his.hears("lot.changed")
-        assert also_seen["data"] == await bob.get(f"lots/{lot['id']}")
+        assert {**also_seen["data"], "photos": []} == await bob.get(f"lots/{lot['id']}")
         assert also_seen["id"] == seen["id"]
 
 
