@@ -470,9 +470,10 @@ async def _delete(session: AsyncSession, gone: Sequence[Chat]) -> None:
     hearers = await find_hearers(session, ids)
     for chat in gone:
         _tell_deleted(session, chat, hearers.get(chat.id))
-    sent = select(Attachment.file_id).join(Message).where(col(Message.chat_id).in_(ids))
-    await files.release(session, (await session.scalars(sent)).all())
+    sent = (await session.scalars(select(Attachment.file_id).join(Message).where(col(Message.chat_id).in_(ids)))).all()
     await session.execute(delete(Chat).where(col(Chat.id).in_(ids)))
+    # Messages before files, as by whoever deletes one of them at the same time.
+    await files.release(session, sent)
 
 
 def _tell_changed(session: AsyncSession, chat: Chat) -> None:

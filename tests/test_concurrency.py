@@ -13,27 +13,34 @@ import pytest_asyncio
 from alembic import command
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select, update
 
 import auth
 import settings as settings_module
 from commands.migrations import alembic_config
-from db import get_database, session_scope, use_database
+from db import get_database, is_postgresql, session_scope, use_database
 from main import create_app
 from models import (
+    Attachment,
     Category,
     ChallengeKind,
+    Chat,
+    ChatMember,
     Delivery,
     Event,
     EventKind,
     GrantKind,
     LinkPurpose,
     LiveKind,
+    Membership,
+    Message,
     Notification,
     Outbox,
     Passkey,
     Problem,
     ProblemState,
+    Role,
     StaffAssignment,
     User,
 )
@@ -53,9 +60,11 @@ from services import (
 )
 from services.core import clock, states
 from services.core.errors import Conflict, Gone
+from services.messages import writing
+from services.permissions import Actor
 from services.schemas.staff_roles import StaffRoleCreate
 from tests.conftest import TODAY, make_actor
-from tests.factories import assert_ledger_holds, make_message
+from tests.factories import assert_ledger_holds, make_file, make_message
 from tests.servers import ENGINES, empty_database, settings_for
 
 AT_ONCE = 50
@@ -248,6 +257,70 @@ async def test_a_chat_is_deleted_once(client: AsyncClient) -> None:
     answers = await asyncio.gather(*(client.delete(f"chats/{chat}") for _ in range(10)))
 
     assert sorted(answer.status_code for answer in answers) == [204] + [404] * 9
+
+
+async def test_who_mentions_somebody_and_who_changes_the_chat_do_not_hold_each_other_up(client: AsyncClient) -> None:
+    """One locks the chat and then the household of what is told, the other the household and then the chat."""
+    (chat,) = (await client.get("chats")).json()["items"]
+    home = UUID(client.base_url.path.rstrip("/").rpartition("/")[2])
+    user_id = await make_user("Zoe")
+    async with session_scope() as session:
+        session.add(Membership(household_id=home, user_id=user_id, role=Role.MEMBER))
+    said = (client.post(f"chats/{chat['id']}/messages", json={"content": "@Zoe, milk?"}) for _ in range(20))
+    renamed = (client.patch(f"chats/{chat['id']}", json={"title": f"Talk {number}"}) for number in range(20))
+
+    answers = await asyncio.gather(*(each for pair in zip(said, renamed, strict=True) for each in pair))
+
+    assert sorted(answer.status_code for answer in answers) == [200] * 20 + [201] * 20
+
+
+async def test_a_message_and_its_chat_are_deleted_at_once(client: AsyncClient) -> None:
+    """One locks the message and then its file, the other must not do so the other way round."""
+    home = UUID(client.base_url.path.rstrip("/").rpartition("/")[2])
+    actor = replace(make_actor("alice"), user_id=await make_user("Zoe"), household_id=home)
+    made = [(await client.post("chats", json={"title": f"Chat {number}"})).json()["id"] for number in range(20)]
+    acts = []
+    for chat in made:
+        async with session_scope() as session:
+            said = await make_message(session, UUID(chat), None)
+            for place in range(5):
+                file = make_file(actor)
+                session.add(file)
+                await session.flush()
+                session.add(Attachment(message_id=said.id, file_id=file.id, position=place))
+        acts += [client.delete(f"chats/{chat}/messages/{said.id}"), client.delete(f"chats/{chat}")]
+
+    answers = await asyncio.gather(*acts)
+
+    assert {answer.status_code for answer in answers} <= {204, 404}
+
+
+async def test_who_is_put_out_of_a_chat_meanwhile_says_nothing_in_it(
+    client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = (await client.post("chats", json={"title": "Shopping", "is_for_all": False})).json()["id"]
+    may_talk, other = writing._may_talk, await make_user("Zoe")
+
+    async def is_put_out(session: AsyncSession, actor: Actor, found: Chat) -> None:
+        # On SQLite nobody writes before this session has ended.
+        if is_postgresql(session):
+            async with session_scope() as meanwhile:
+                await _put_out(meanwhile, found, other)
+        await may_talk(session, actor, found)
+        if not is_postgresql(session):
+            await _put_out(session, found, other)
+
+    monkeypatch.setattr(writing, "_may_talk", is_put_out)
+
+    answer = await client.post(f"chats/{chat}/messages", json={"content": "milk?"})
+
+    assert answer.status_code == 404
+    async with session_scope(read_only=True) as session:
+        assert not (await session.scalars(select(Message).where(Message.chat_id == UUID(chat)))).all()
+
+
+async def _put_out(session: AsyncSession, chat: Chat, other: UUID) -> None:
+    await session.execute(update(ChatMember).where(col(ChatMember.chat_id) == chat.id).values(user_id=other))
 
 
 # Accounts

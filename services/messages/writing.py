@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from db import insert_new
-from models import Attachment, Chat, Mention, Message, MessageRevision, Reaction
+from models import Attachment, Chat, Household, Mention, Message, MessageRevision, Reaction
 from services import audit, chats, files, guard, mentions, products, stock, stock_talk
 from services.core import clock
 from services.core.errors import Conflict, InvalidInput, NotFound, PermissionDenied
@@ -31,10 +31,14 @@ async def post(session: AsyncSession, actor: Actor, chat_id: UUID, data: Message
     await _check_links(session, actor, chat, data)
     attached = await files.find_attachable(session, actor, data.attachment_ids)
     named = await _find_named(session, actor, chat, content)
+    if named:
+        # What they are told refers to the household. Whoever changes who belongs to a chat locks that first, too.
+        here = select(Household.id).where(Household.id == chat.household_id)
+        await session.scalars(here.with_for_update(read=True, key_share=True))
 
     message = Message(
         chat_id=chat.id,
-        seq=await _next_seq(session, chat),
+        seq=await _next_seq(session, actor, chat),
         author_id=actor.user_id,
         content=content,
         content_key=fold(content),
@@ -168,19 +172,25 @@ async def _hold(
     return chat, message
 
 
-async def _next_seq(session: AsyncSession, chat: Chat) -> int:
-    """The number of the next message. From here on, whoever else talks in this chat waits until the commit."""
+async def _next_seq(session: AsyncSession, actor: Actor, chat: Chat) -> int:
+    """The number of the next message. From here on, whoever else talks in this chat waits until the commit.
+
+    Raises `NotFound` and `Conflict` for what has become of it meanwhile.
+    """
     numbered = await session.execute(
         sa.update(Chat)
         .where(col(Chat.id) == chat.id, col(Chat.archived_at).is_(None))
         .values(last_seq=col(Chat.last_seq) + 1)
-        .returning(col(Chat.last_seq))
+        .returning(col(Chat.last_seq), col(Chat.is_for_all))
         .execution_options(synchronize_session=False)
     )
-    seq = numbered.scalar_one_or_none()
-    if seq is None:
+    row = numbered.tuples().one_or_none()
+    if row is None or not row[1]:
+        # It may be gone by now, or its author out of it.
+        await chats.load(session, actor, chat.id)
+    if row is None:
         raise Conflict(_("This chat is archived."), code="archived")
-    return seq
+    return row[0]
 
 
 def _content(typed: str, *, is_alone: bool) -> str:
