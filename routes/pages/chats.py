@@ -25,7 +25,7 @@ from services.core.errors import Conflict, InvalidInput, NotFound, PermissionDen
 from services.core.i18n import _
 from services.core.pagination import Page, PageRequest
 from services.permissions import Actor, require
-from services.schemas.chats import ChatCreate, ChatRead, ChatUpdate, MarkRead
+from services.schemas.chats import MAX_MEMBERS, ChatCreate, ChatRead, ChatUpdate, MarkRead
 from services.schemas.messages import validate
 from services.schemas.names import Person
 from services.schemas.talk import (
@@ -43,7 +43,7 @@ router = APIRouter(include_in_schema=False)
 EVERY_CHAT = PageRequest(limit=chats.MAX_CHATS)
 ROWS = 50
 PALETTE = ("👍", "❤️", "😂", "😮", "🙏", "🎉")
-EVERYBODY = PageRequest(limit=200)
+EVERYBODY = PageRequest(limit=MAX_MEMBERS)
 # What a message may have besides its files.
 LINKS = ("content", "reply_to_id", "product_id", "lot_id")
 # Blocks of the page of a chat that are drawn anew by themselves.

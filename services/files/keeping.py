@@ -21,7 +21,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select, update
 
 from db import session_scope
-from models import Attachment, FileKind, FilePurpose, FileState, Household, StoredFile
+from models import (
+    Attachment,
+    Avatar,
+    CatalogueItem,
+    FileKind,
+    FilePurpose,
+    FileState,
+    Household,
+    LotPhoto,
+    Product,
+    StoredFile,
+)
 from services import audit
 from services.core import clock, storage
 from services.core.errors import Conflict, InvalidInput, NotFound, Unavailable, UnsupportedType
@@ -88,11 +99,34 @@ async def keep(account: Account, received: Received, *, purpose: FilePurpose, ho
 
 
 async def discard(file: StoredFile) -> None:
-    """Leave nothing of a file nobody refers to; what the storage does not let go of is tidied up later."""
+    """Leave nothing of a file, unless it is in its place by now; what the storage keeps is tidied up later."""
     async with session_scope() as session:
-        await release(session, [file.id])
-    with suppress(Unavailable):
-        await destroy([file])
+        discarded = await session.execute(
+            update(StoredFile)
+            .where(col(StoredFile.id) == file.id, ~is_used())
+            .values(state=FileState.RELEASED)
+            .returning(col(StoredFile.id))
+        )
+        is_over = discarded.first() is not None
+    if is_over:
+        with suppress(Unavailable):
+            await destroy([file])
+
+
+def is_used() -> sa.ColumnElement[bool]:
+    """Whether anything refers to a file."""
+    return sa.or_(
+        *(
+            sa.exists().where(reference == col(StoredFile.id))
+            for reference in (
+                col(Attachment.file_id),
+                col(Avatar.file_id),
+                col(CatalogueItem.picture_id),
+                col(LotPhoto.file_id),
+                col(Product.picture_id),
+            )
+        )
+    )
 
 
 async def destroy(files: Sequence[StoredFile]) -> None:

@@ -7,10 +7,10 @@ import sqlalchemy as sa
 from sqlmodel import col, select, update
 
 from db import session_scope
-from models import Attachment, Avatar, CatalogueItem, FilePurpose, FileState, LotPhoto, Product, StoredFile
+from models import FilePurpose, FileState, StoredFile
 from services.core import clock, storage
 from services.core.tasks import task
-from services.files.keeping import destroy
+from services.files.keeping import destroy, is_used
 
 # How long an upload may take, and how long what was sent may wait to be put somewhere.
 UNDERWAY = timedelta(hours=1)
@@ -50,20 +50,10 @@ async def _release_some() -> Sequence[StoredFile]:
 def _is_over() -> sa.ColumnElement[bool]:
     now = clock.now()
     made, state = col(StoredFile.created_at), col(StoredFile.state)
-    is_used = [
-        sa.exists().where(reference == col(StoredFile.id))
-        for reference in (
-            col(Attachment.file_id),
-            col(Avatar.file_id),
-            col(CatalogueItem.picture_id),
-            col(LotPhoto.file_id),
-            col(Product.picture_id),
-        )
-    ]
     return sa.or_(
         state == FileState.RELEASED,
         sa.and_(state == FileState.PENDING, made < now - UNDERWAY),
-        sa.and_(state == FileState.READY, made < now - WAITING, ~sa.or_(*is_used)),
+        sa.and_(state == FileState.READY, made < now - WAITING, ~is_used()),
     )
 
 

@@ -160,7 +160,7 @@ async def _may_talk(session: AsyncSession, actor: Actor, chat: Chat) -> None:
 async def _hold(
     session: AsyncSession, actor: Actor, chat_id: UUID, message_id: UUID, *, is_there: bool = True
 ) -> tuple[Chat, Message]:
-    """Lock a message. Raises `NotFound`, and `Conflict` for one that was deleted, or is the system's."""
+    """Lock a message. Raises `NotFound`, and `Conflict` for one that was deleted."""
     chat = await chats.load(session, actor, chat_id)
     statement = select(Message).where(Message.chat_id == chat.id, Message.id == message_id)
     held = statement.with_for_update(key_share=True).execution_options(populate_existing=True)

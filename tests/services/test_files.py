@@ -643,6 +643,22 @@ async def test_what_a_new_picture_replaces_is_let_go(session: AsyncSession, alic
     assert await files.avatar_url(session, alice.user_id) is None
 
 
+async def test_what_is_in_its_place_is_not_thrown_away_by_who_gave_up(
+    session: AsyncSession, alice: Actor, receive: Receive, keep: Keep
+) -> None:
+    product = await make_product(session, alice)
+    await session.commit()
+    placed, other = await keep(alice, receive(samples.picture())), await keep(alice, receive(samples.picture()))
+    await files.set_product_picture(session, alice, product.id, placed)
+    await session.commit()
+
+    await files.discard(placed)
+    await files.discard(other)
+
+    assert [(file.id, file.state) for file in await rows(session)] == [(placed.id, FileState.READY)]
+    assert await keys() == set(files.objects_of(placed))
+
+
 async def test_a_lot_has_so_many_photos(session: AsyncSession, alice: Actor, charlie: Actor) -> None:
     lot = await make_lot(session, alice)
     photos = [make_file(alice, purpose=FilePurpose.LOT) for _ in range(11)]
