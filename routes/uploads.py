@@ -88,13 +88,19 @@ async def receive(request: Request) -> AsyncIterator[files.Received]:
 
 
 @asynccontextmanager
-async def receive_form(request: Request, *, max_files: int = 1) -> AsyncIterator[Form]:
-    """A form with any number of files up to `max_files`. Raises what `receive` does."""
+async def receive_form(
+    request: Request, *, max_files: int = 1, fields: dict[str, str] | None = None
+) -> AsyncIterator[Form]:
+    """A form with any number of files up to `max_files`. Raises what `receive` does.
+
+    `fields`: where its fields go, for who wants those that came before what was refused.
+    """
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise UnsupportedType(_("Send the file as multipart/form-data, in a field called “file”."))
     with TemporaryDirectory(prefix="larder-upload-") as folder:
-        reader = _Reader(Path(folder), max_files, limit_of(get_settings()))
+        form = Form({} if fields is None else fields, [])
+        reader = _Reader(Path(folder), form, max_files, limit_of(get_settings()))
         try:
             yield await reader.read(request, options[b"boundary"])
         finally:
@@ -105,13 +111,21 @@ async def receive_form(request: Request, *, max_files: int = 1) -> AsyncIterator
 async def keeping(
     request: Request, sender: Who, purpose: FilePurpose
 ) -> AsyncIterator[tuple[AsyncSession, Who, StoredFile]]:
-    """Keep the file that comes, and put it where it belongs in the block: in one transaction, as somebody who may
+    """Keep the one file that comes, and put it where it belongs in the block; as `placing`."""
+    async with receive(request) as received, placing(request, sender, received, purpose) as placed:
+        yield placed
+
+
+@asynccontextmanager
+async def placing(
+    request: Request, sender: Who, received: files.Received, purpose: FilePurpose
+) -> AsyncIterator[tuple[AsyncSession, Who, StoredFile]]:
+    """Keep a file that came, and put it where it belongs in the block: in one transaction, as somebody who may
     still do so. If that fails, the file goes again."""
     # An account may well be an actor, and its avatar belongs to no household all the same.
     is_of_household = purpose not in {FilePurpose.AVATAR, FilePurpose.CATALOGUE}
     household_id: UUID | None = sender.household_id if is_of_household and isinstance(sender, Actor) else None
-    async with receive(request) as received:
-        file = await files.keep(sender, received, purpose=purpose, household_id=household_id)
+    file = await files.keep(sender, received, purpose=purpose, household_id=household_id)
     is_placed = False
     try:
         async with session_scope() as session:
@@ -136,7 +150,9 @@ def asks_for_files(dependant: Dependant) -> bool:
 
 
 def largest_body(scope: Scope) -> int:
-    """How large the body of a request may be, by its route; 0 for routes that take no files."""
+    """How large the body of a request may be, by its route; 0 for routes that take no files, and for other bodies."""
+    if not any(name == b"content-type" and value.startswith(b"multipart/") for name, value in scope["headers"]):
+        return 0
     if any(route.matches(scope)[0] is Match.FULL for route in scope["app"].state.upload_routes):
         return limit_of(scope["app"].state.settings) + AROUND
     return 0
@@ -158,11 +174,11 @@ class _Reader:
     """Writes the files of a multipart body to disk. The parser calls back in the middle of its work, so what it finds
     is noted, and written between two pieces of the body, in a thread."""
 
-    def __init__(self, folder: Path, max_files: int, limit: int) -> None:
+    def __init__(self, folder: Path, form: Form, max_files: int, limit: int) -> None:
         self._folder = folder
+        self._form = form
         self._max_files = max_files
         self._limit = limit
-        self._form = Form({}, [])
         self._part = _Part()
         self._header, self._value = b"", b""
         self._parts = 0

@@ -7,19 +7,20 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+import auth
 from db import session_scope
-from models import FilePurpose
+from models import FilePurpose, Product, StoredFile
 from routes.deps import ActorDep, SessionDep
 from routes.forms import Form, bind, bind_edit, bind_filters
 from routes.idempotent import once
-from routes.pages.sending import send
+from routes.pages.sending import Along, along, send
 from routes.rendering import Toast, back, done, is_htmx, redirect, render, undo_toast, wants_fragment
 from routes.uploads import UploadingActorDep
 from services import categories, files, locations, preferences, products, stock, units
 from services.core.i18n import _
 from services.core.numbers import plain
 from services.core.pagination import PageRequest
-from services.permissions import Actor
+from services.permissions import Actor, require
 from services.schemas.products import (
     BarcodeCreate,
     ConversionCreate,
@@ -64,18 +65,34 @@ async def create_form(request: Request, session: SessionDep, actor: ActorDep) ->
 
 
 @router.post("/products/new", name="products:create")
-async def create(request: Request, session: SessionDep, actor: ActorDep) -> Response:
-    form = await bind(request, ProductCreate)
-    key = form.value("idempotency_key")
-    return await once(request, session, actor, key, lambda: _create(request, session, actor, form))
+async def create(request: Request, sender: UploadingActorDep) -> Response:
+    """Make a product, with its picture when one came along: both, or nothing."""
+    async with along(request, sender, FilePurpose.PRODUCT, ProductCreate) as came:
+        key = came.form.value("idempotency_key")
+        async with session_scope() as session:
+            actor = await auth.current_actor(request, session)
+            response = await once(request, session, actor, key, lambda: _create(request, session, actor, came))
+        came.is_placed = response.status_code < 400 and "Idempotent-Replayed" not in response.headers
+    return response
 
 
-async def _create(request: Request, session: AsyncSession, actor: Actor, form: Form[ProductCreate]) -> Response:
+async def _create(request: Request, session: AsyncSession, actor: Actor, came: Along[ProductCreate]) -> Response:
+    form, picture = came.form, came.file
     await _read_category(session, actor, form)
-    product = await form.attempt(session, lambda data: products.create_product(session, actor, data))
+    product = await form.attempt(session, lambda data: _make(session, actor, data, picture))
     if product is None:
-        return await _form_page(request, session, actor, None, form, status_code=422)
+        if picture:
+            form.errors["file"] = _("Choose the picture again.")
+        return await _form_page(request, session, actor, None, form, status_code=came.status_code)
     return redirect(request, f"/products/{product.id}", toast=Toast(_("{name} is made.").format(name=product.name)))
+
+
+async def _make(session: AsyncSession, actor: Actor, data: ProductCreate, picture: StoredFile | None) -> Product:
+    product = await products.create_product(session, actor, data)
+    if picture:
+        require(actor, "products:picture")
+        await files.set_product_picture(session, actor, product.id, picture)
+    return product
 
 
 @router.get("/products/{product_id}", name="products:detail")
