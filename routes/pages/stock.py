@@ -15,7 +15,7 @@ from db import session_scope
 from models import DateKind, DiscardReason, FilePurpose
 from routes.deps import ActorDep, SessionDep
 from routes.forms import Form, bind_edit, bind_filters, parse, read
-from routes.pages.sending import send
+from routes.pages.sending import send_each
 from routes.rendering import Toast, back, done, is_htmx, render, trigger, undo_toast, wants_fragment
 from routes.uploads import UploadingActorDep
 from services import categories, dictionary, events, files, households, locations, stock, units
@@ -185,8 +185,7 @@ async def _detail_page(
         **await _for_actions(session, actor, lot),
         "date_kind": label(DateKind(lot.date_kind)),
         "events": journal.items,
-        "photos": await files.list_lot_photos(session, lot_id),
-        "photo_form": photo_form or Form(),
+        **await _for_photos(session, lot_id, photo_form or Form()),
         "owner": next((m.name for m in members.items if str(m.user_id) == str(lot.owner_id)), "") if members else "",
     }
     if tried is not None:
@@ -243,11 +242,13 @@ async def snooze(request: Request, lot_id: UUID, session: SessionDep, actor: Act
 
 @router.post("/stock/lots/{lot_id}/photos", name="stock:photo")
 async def add_photo(request: Request, lot_id: UUID, actor: UploadingActorDep) -> Response:
-    sent = await send(
+    """Take photos, each for itself: the good ones stay, whatever is wrong with others."""
+    sent = await send_each(
         request,
         actor,
         FilePurpose.LOT,
         lambda session, actor, file: files.add_lot_photo(session, actor, lot_id, file),
+        max_files=files.MAX_LOT_PHOTOS,
     )
     async with session_scope(read_only=True) as session:
         if sent.file is not None:
@@ -271,12 +272,13 @@ async def _photos_changed(request: Request, session: AsyncSession, actor: Actor,
 async def _photos_part(
     request: Request, session: AsyncSession, actor: Actor, lot_id: UUID, form: Form[Any], *, status_code: int = 200
 ) -> Response:
-    context = {
-        "lot": await stock.get_lot(session, actor, lot_id),
-        "photos": await files.list_lot_photos(session, lot_id),
-        "photo_form": form,
-    }
+    context = {"lot": await stock.get_lot(session, actor, lot_id), **await _for_photos(session, lot_id, form)}
     return render(request, "stock/photos.html", context, fragment="photos", status_code=status_code)
+
+
+async def _for_photos(session: AsyncSession, lot_id: UUID, form: Form[Any]) -> dict[str, Any]:
+    photos = await files.list_lot_photos(session, lot_id)
+    return {"photos": photos, "photo_form": form, "photo_room": max(0, files.MAX_LOT_PHOTOS - len(photos))}
 
 
 @router.get("/stock/lots/{lot_id}/edit", name="stock:edit")

@@ -14,6 +14,7 @@ from services.files.keeping import (
 )
 from services.files.names import download_as
 from services.files.places import (
+    MAX_LOT_PHOTOS,
     add_lot_photo,
     avatar_url,
     avatar_urls,
@@ -30,6 +31,7 @@ from services.files.reading import Content, find_content
 from services.files.tidying import tidy
 
 __all__ = [
+    "MAX_LOT_PHOTOS",
     "Content",
     "Received",
     "add_lot_photo",

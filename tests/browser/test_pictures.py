@@ -323,7 +323,7 @@ def test_photos_of_a_lot_are_added_and_removed(open_page: OpenPage, size: tuple[
     photos = page.locator(".photos img")
 
     for count in (1, 2):
-        page.get_by_label("Choose a photo").set_input_files(file(samples.picture(60 + count)))
+        page.get_by_label("Choose photos").set_input_files(file(samples.picture(60 + count)))
         expect(photos).to_have_count(count)
     expect_drawn(photos.first)
     page.once("dialog", lambda dialog: dialog.accept())
@@ -331,6 +331,213 @@ def test_photos_of_a_lot_are_added_and_removed(open_page: OpenPage, size: tuple[
 
     expect(photos).to_have_count(1)
     expect(page.get_by_role("link", name="Photo 1 of Milk, large")).to_be_visible()
+
+
+@pytest.fixture
+def lot_page(open_page: OpenPage) -> Callable[..., Page]:
+    def lot_page(size: tuple[int, int] = PHONE, **options: Any) -> Page:
+        page = stock_up(at_home(open_page(size, reduced_motion="reduce", **options)), ("Milk", "2", "+1d"))
+        page.goto(row_of(page, "Milk").locator("a.what").get_attribute("href") or "")
+        return page
+
+    return lot_page
+
+
+def line_of(page: Page, name: str) -> Locator:
+    return page.locator(".queue > li", has_text=name)
+
+
+@EACH_SIZE
+def test_several_photos_go_one_after_the_other(lot_page: Callable[..., Page], size: tuple[int, int]) -> None:
+    page = lot_page(size)
+    held = hold(page, "**/photos")
+    names = ["front.jpg", "back.jpg", "label with quite a long name indeed.jpg"]
+
+    page.get_by_label("Choose photos").set_input_files([file(samples.picture(), name) for name in names])
+
+    expect(page.locator(".queue > li")).to_have_count(3)
+    expect(page.locator("[data-status]")).to_have_text("Sending the picture… front.jpg")
+    expect(page.get_by_role("progressbar", name="How much has been sent")).to_have_count(3)
+    expect_drawn(line_of(page, "back.jpg").locator("img"))
+    assert len(held) == 1
+    assert_for_everybody(page)
+    line_of(page, "back.jpg").get_by_role("button", name="Leave it out").click()
+    expect(line_of(page, "label").get_by_role("button", name="Leave it out")).to_be_focused()
+    held[0].continue_()
+
+    expect(page.locator(".photos img")).to_have_count(2)
+    expect(page.locator(".queue > li")).to_have_count(0)
+    expect(toast_of(page)).to_have_count(1)
+    expect(page.get_by_label("Choose photos")).to_be_focused()
+    expect(page.locator("[data-upload]")).to_have_attribute("data-room", "8")
+
+
+def test_what_is_wrong_with_one_of_several_is_said_at_it(lot_page: Callable[..., Page], problems: Problems) -> None:
+    problems.expect("status of 415", "answered 415")
+    page = lot_page()
+
+    page.get_by_label("Choose photos").set_input_files(
+        [file(b"a list", "list.jpg"), file(samples.picture(), "milk.jpg"), file(samples.picture(), "label.jpg")]
+    )
+
+    expect(page.locator(".photos img")).to_have_count(2)
+    expect(page.locator(".queue > li")).to_have_count(1)
+    expect(line_of(page, "list.jpg").locator(".error")).to_contain_text("Send a picture")
+    expect(line_of(page, "list.jpg").get_by_role("button", name="Try again")).to_be_hidden()
+    assert_for_everybody(page)
+    line_of(page, "list.jpg").get_by_role("button", name="Leave it out").click()
+    expect(page.locator(".queue > li")).to_have_count(0)
+
+
+def test_one_of_several_is_called_off_and_one_is_tried_again(lot_page: Callable[..., Page], problems: Problems) -> None:
+    problems.expect("ERR_FAILED", "/photos")
+    page = lot_page(DESK)
+    page.route("**/photos", lambda route: route.abort("failed"), times=1)
+    page.get_by_label("Choose photos").set_input_files([file(samples.picture(), "milk.jpg")])
+    expect(line_of(page, "milk.jpg").locator(".error")).to_have_text("No connection. The picture was not sent.")
+    held = hold(page, "**/photos")
+
+    give(page.locator("#photos"), "drop", samples.picture(), "wrong.jpg")
+    expect(page.locator("[data-status]")).to_have_text("Sending the picture… wrong.jpg")
+    line_of(page, "milk.jpg").get_by_role("button", name="Try again").click()
+    expect(line_of(page, "milk.jpg").get_by_role("button", name="Leave it out")).to_be_focused()
+    line_of(page, "wrong.jpg").get_by_role("button", name="Leave it out").click()
+
+    expect(page.locator(".photos img")).to_have_count(1)
+    expect(page.locator(".queue > li")).to_have_count(0)
+    assert len(held) == 1
+
+
+def test_of_more_than_fit_the_first_go(lot_page: Callable[..., Page]) -> None:
+    page = lot_page()
+    page.locator("[data-upload]").evaluate("(form) => { form.dataset.room = 2; }")
+
+    page.get_by_label("Choose photos").set_input_files([file(samples.picture(), f"{n}.jpg") for n in range(3)])
+
+    expect(page.locator("[data-error]")).to_contain_text("They are too many")
+    expect(page.locator(".photos img")).to_have_count(2)
+
+
+def test_a_photo_is_removed_while_others_are_on_their_way(lot_page: Callable[..., Page]) -> None:
+    page = lot_page()
+    page.get_by_label("Choose photos").set_input_files([file(samples.picture())])
+    expect(page.locator(".photos img")).to_have_count(1)
+    held = hold(page, "**/photos")
+    page.get_by_label("Choose photos").set_input_files([file(samples.picture(), f"{n}.jpg") for n in range(2)])
+    expect(page.locator(".queue > li")).to_have_count(2)
+
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Remove photo 1").click()
+    expect(page.locator(".photos img")).to_have_count(0)
+    expect(page.get_by_label("Choose photos")).to_be_focused()
+    held[0].continue_()
+
+    expect(page.locator(".photos img")).to_have_count(2)
+    expect(page.locator(".queue > li")).to_have_count(0)
+
+
+@EACH_SIZE
+def test_several_photos_go_without_any_script(
+    lot_page: Callable[..., Page], problems: Problems, size: tuple[int, int]
+) -> None:
+    problems.expect("status of 415", "answered 415")
+    page = lot_page(size, java_script_enabled=False)
+    good, bad = file(samples.picture(), "milk.jpg"), file(b"a list", "list.jpg")
+
+    page.get_by_label("Choose photos").set_input_files([good, bad, good])
+    page.get_by_role("button", name="Send them").click()
+    expect(page.locator("[data-error]")).to_contain_text("list.jpg: Send a picture")
+    expect(page.locator(".photos img")).to_have_count(2)
+    page.get_by_label("Choose photos").set_input_files([good, good])
+    page.get_by_role("button", name="Send them").click()
+
+    expect(page.locator(".photos img")).to_have_count(4)
+
+
+# Together with a new product
+
+
+@pytest.fixture
+def new_product(open_page: OpenPage) -> Callable[..., Page]:
+    def new_product(size: tuple[int, int] = PHONE, **options: Any) -> Page:
+        page = at_home(open_page(size, reduced_motion="reduce", **options))
+        page.goto("/products/new")
+        page.get_by_label("Name").fill("Milk")
+        return page
+
+    return new_product
+
+
+@EACH_SIZE
+def test_a_new_product_is_made_with_a_picture_one_has_seen(
+    new_product: Callable[..., Page], size: tuple[int, int]
+) -> None:
+    page = new_product(size)
+    page.get_by_label("Choose a picture").set_input_files(file(samples.photo(), "wrong.jpg"))
+    expect_drawn(page.get_by_alt_text("What you chose"))
+    expect(page.get_by_text("wrong.jpg")).to_be_visible()
+    assert_for_everybody(page)
+    page.get_by_role("button", name="Leave it out").click()
+    expect(page.get_by_alt_text("What you chose")).to_be_hidden()
+    expect(page.get_by_label("Choose a picture")).to_be_focused()
+
+    page.get_by_label("Choose a picture").set_input_files(file(samples.picture(), "milk.jpg"))
+    expect_drawn(page.get_by_alt_text("What you chose"))
+    page.get_by_role("button", name="Save").click()
+
+    expect(toast_of(page)).to_contain_text("Milk is made.")
+    expect_drawn(page.locator("img.picture"))
+
+
+def test_a_new_product_is_photographed(new_product: Callable[..., Page]) -> None:
+    page = new_product(PHONE, is_mobile=True)
+    page.get_by_label("Take a photo").set_input_files(file(samples.photo(), "camera.jpg"))
+    expect_drawn(page.get_by_alt_text("What you chose"))
+    page.get_by_role("button", name="Save").click()
+
+    expect_drawn(page.locator("img.picture"))
+
+
+@pytest.mark.parametrize("kind", ["drop", "paste"])
+def test_the_picture_of_a_new_product_is_dropped_and_pasted(new_product: Callable[..., Page], kind: str) -> None:
+    page = new_product(DESK)
+    give(page.locator("[data-pictures]" if kind == "drop" else "body"), kind, samples.picture())
+    expect_drawn(page.get_by_alt_text("What you chose"))
+    page.get_by_role("button", name="Save").click()
+
+    expect_drawn(page.locator("img.picture"))
+
+
+def test_a_picture_too_large_for_a_new_product_is_told_before_it_is_sent(new_product: Callable[..., Page]) -> None:
+    page = new_product()
+    page.locator("[data-choose]").evaluate("(place) => { place.dataset.max = 100; }")
+    page.get_by_label("Choose a picture").set_input_files(file(samples.picture()))
+
+    expect(page.locator("#file-error")).to_have_text("This file is too large: 32 MB at most.")
+    expect(page.get_by_label("Choose a picture")).to_have_value("")
+    page.get_by_role("button", name="Save").click()
+    expect(toast_of(page)).to_contain_text("Milk is made.")
+
+
+@EACH_SIZE
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no script"])
+def test_with_a_bad_picture_a_new_product_keeps_what_was_typed(
+    new_product: Callable[..., Page], problems: Problems, size: tuple[int, int], scripts: bool
+) -> None:
+    problems.expect("status of 415", "answered 415")
+    page = new_product(size, java_script_enabled=scripts)
+    page.get_by_label("Choose a picture").set_input_files(file(b"a list", "list.jpg"))
+    page.get_by_role("button", name="Save").click()
+
+    expect(page.locator("#file-error")).to_contain_text("Send a picture")
+    expect(page.get_by_label("Name")).to_have_value("Milk")
+    if scripts:
+        expect(page.get_by_label("Choose a picture")).to_be_focused()
+        assert_for_everybody(page)
+    page.get_by_label("Choose a picture").set_input_files(file(samples.picture(), "milk.jpg"))
+    page.get_by_role("button", name="Save").click()
+    expect(toast_of(page)).to_contain_text("Milk is made.")
+    expect(page.locator("img.picture")).to_be_visible()
 
 
 def test_what_others_do_does_not_draw_the_page_anew_under_a_file(open_page: OpenPage) -> None:

@@ -5,13 +5,16 @@ from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
-from models import AuditEntry, CatalogueItem, CatalogueSource, FileState, StoredFile
+from main import MAX_BODY
+from models import AuditEntry, CatalogueItem, CatalogueSource, FileState, Product, StoredFile
+from routes.uploads import MEGABYTE
 from services.permissions import Actor
+from settings import get_settings
 from tests import samples
 from tests.conftest import NOWHERE
 from tests.factories import make_lot, make_product
 from tests.pages import html
-from tests.pages.ways import BOTH_WAYS, ClientOf, ends_whole, form_at, toast_of
+from tests.pages.ways import BOTH_WAYS, ClientOf, assert_sent, ends_whole, form_at, refused, toast_of
 
 SETTINGS = "/settings"
 
@@ -19,6 +22,11 @@ SETTINGS = "/settings"
 async def send(browser: AsyncClient, to: str, content: bytes | None = None, name: str = "photo.jpg") -> Response:
     sent = samples.picture() if content is None else content
     return await browser.post(to, files={"file": (name, sent, "image/jpeg")})
+
+
+async def send_several(browser: AsyncClient, to: str, contents: list[bytes]) -> Response:
+    parts = [("file", (f"{number}.jpg", content, "image/jpeg")) for number, content in enumerate(contents)]
+    return await browser.post(to, files=parts)
 
 
 def assert_taken(response: Response, htmx: bool, *, to: str) -> dict[str, str]:
@@ -45,7 +53,11 @@ async def images_of(browser: AsyncClient, page: str, of: str) -> list[str]:
     """Addresses of the pictures of a kind on a page."""
     response = await browser.get(page, headers={"HX-Request": ""})
     assert html.problems(response.text) == []
-    return [image.attrs["src"] for image in html.read(response.text).all("img") if of in image.attrs["class"].split()]
+    return [
+        image.attrs["src"]
+        for image in html.read(response.text).all("img")
+        if of in image.attrs.get("class", "").split()
+    ]
 
 
 async def assert_shown(browser: AsyncClient, address: str) -> None:
@@ -219,6 +231,117 @@ async def test_without_one_of_its_own_a_product_shows_that_of_the_catalogue(
     assert f"{page}/picture/remove" not in text
 
 
+# Together with a new product
+
+NEW = "/products/new"
+
+
+async def make(browser: AsyncClient, fields: dict[str, str], content: bytes = b"", name: str = "milk.jpg") -> Response:
+    sent = {"file": (name, content or samples.picture(), "image/jpeg")}
+    return await browser.post(NEW, data=fields, files=sent)
+
+
+async def fields_of(browser: AsyncClient, **given: str) -> dict[str, str]:
+    return {**await form_at(browser, NEW, NEW), **given}
+
+
+@BOTH_WAYS
+async def test_a_product_is_made_with_its_picture_and_once_however_often_that_is_sent(
+    browser_of: ClientOf, session: AsyncSession, bob: Actor, htmx: bool
+) -> None:
+    browser = browser_of(bob, htmx=htmx)
+    fields = await fields_of(browser, name="Milk", min_quantity="1,5")
+
+    answers = [await make(browser, fields) for _time in range(2)]
+
+    product = (await session.scalars(select(Product))).one()
+    for answer in answers:
+        assert assert_sent(answer, htmx, f"/products/{product.id}")["message"] == "Milk is made."
+    (address,) = await images_of(browser, f"/products/{product.id}", "picture")
+    await assert_shown(browser, address)
+    assert await states(session) == [FileState.READY]
+    assert set(await session.scalars(select(AuditEntry.action))) >= {"products:create", "products:picture"}
+
+
+async def test_a_product_is_made_without_a_picture_too(browser_of: ClientOf, session: AsyncSession, bob: Actor) -> None:
+    """As a browser sends a field in which nothing was chosen."""
+    browser = browser_of(bob)
+    answer = await browser.post(NEW, data=await fields_of(browser, name="Milk"), files={"file": ("", b"")})
+
+    assert answer.status_code == 303
+    assert (await session.scalars(select(Product.picture_id))).all() == [None]
+    assert await states(session) == []
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    ("content", "status", "said"),
+    [
+        (b"a shopping list", 415, "Send a picture"),
+        (samples.picture()[:300], 422, "cannot be read"),
+        (b"a" * (3 * MEGABYTE + 1), 413, "too large"),
+    ],
+    ids=["text", "half", "too large"],
+)
+async def test_with_a_bad_picture_no_product_is_made_and_what_was_typed_stays(
+    browser_of: ClientOf,
+    session: AsyncSession,
+    bob: Actor,
+    monkeypatch: pytest.MonkeyPatch,
+    htmx: bool,
+    content: bytes,
+    status: int,
+    said: str,
+) -> None:
+    monkeypatch.setattr(get_settings(), "upload_limit_mb", 3)
+    browser = browser_of(bob, htmx=htmx)
+    fields = await fields_of(browser, name="Käse 🧀", note="für Oma 👵")
+
+    answer = await make(browser, fields, content)
+
+    errors, values = refused(answer, NEW, status=status)
+    assert set(errors) == {"file"}
+    assert said in errors["file"]
+    assert {name: values[name] for name in ("name", "note")} == {"name": "Käse 🧀", "note": "für Oma 👵"}
+    assert html.problems(answer.text) == []
+    assert (await session.scalars(select(Product))).all() == []
+    assert await states(session) == []
+    assert (await make(browser, fields)).status_code == (204 if htmx else 303)
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    ("wrong", "field"), [({"name": ""}, "name"), ({"name": "milk"}, ""), ({"category": "No such thing"}, "category")]
+)
+async def test_what_is_wrong_with_a_product_leaves_nothing_of_its_picture(
+    browser_of: ClientOf, session: AsyncSession, bob: Actor, htmx: bool, wrong: dict[str, str], field: str
+) -> None:
+    await make_product(session, bob, name="Milk")
+    await session.commit()
+    browser = browser_of(bob, htmx=htmx)
+
+    answer = await make(browser, await fields_of(browser, **{"name": "Cheese", **wrong}))
+
+    errors, _values = refused(answer, NEW)
+    assert set(errors) == {field, "file"}
+    assert errors["file"] == "Choose the picture again."
+    assert await states(session) == []
+
+
+async def test_a_product_and_its_picture_are_of_those_who_may(
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, vera: Actor
+) -> None:
+    assert (await make(browser_of(vera), {"name": "Milk"})).status_code == 403
+    assert await states(session) == []
+    assert 'name="file"' in (await browser_of(alice).get(NEW)).text
+
+
+async def test_only_a_body_with_a_file_may_be_large(browser_of: ClientOf, alice: Actor) -> None:
+    answer = await browser_of(alice).post(NEW, data={"name": "Milk", "note": "a" * MAX_BODY})
+
+    assert answer.status_code == 413
+
+
 # Lots
 
 
@@ -256,6 +379,61 @@ async def test_one_photo_too_many_is_refused_and_leaves_nothing(
         await send(browser, to)
 
     assert "10 photos" in assert_refused(await send(browser, to), htmx, status=409, action=to)
+    assert (await states(session)).count(FileState.READY) == 10
+
+
+@BOTH_WAYS
+async def test_several_photos_come_in_one_form(
+    browser_of: ClientOf, session: AsyncSession, bob: Actor, htmx: bool
+) -> None:
+    lot = await make_lot(session, bob)
+    await session.commit()
+    browser = browser_of(bob, htmx=htmx)
+    page = f"/stock/lots/{lot.id}"
+
+    assert_taken(await send_several(browser, f"{page}/photos", [samples.picture()] * 3), htmx, to=page)
+
+    (form,) = html.read((await browser.get(page, headers={"HX-Request": ""})).text).all(
+        "form", method="post", action=f"{page}/photos"
+    )
+    assert form.attrs["data-room"] == "7"
+    assert "multiple" in form.one("input", name="file").attrs
+    assert await states(session) == [FileState.READY] * 3
+    assert len((await session.scalars(select(AuditEntry).where(AuditEntry.action == "stock:photo"))).all()) == 3
+
+
+@BOTH_WAYS
+async def test_of_several_photos_the_good_ones_stay_and_each_other_is_named(
+    browser_of: ClientOf, session: AsyncSession, bob: Actor, htmx: bool
+) -> None:
+    lot = await make_lot(session, bob)
+    await session.commit()
+    browser = browser_of(bob, htmx=htmx)
+    to = f"/stock/lots/{lot.id}/photos"
+
+    answer = await send_several(browser, to, [b"a list", samples.picture(), samples.picture()[:300]])
+
+    first, second = assert_refused(answer, htmx, status=415, action=to).split("2.jpg: ")
+    assert first.startswith("0.jpg: Send a picture")
+    assert "cannot be read" in second
+    assert len(html.read(answer.text).one("ul", **{"class": "photos"}).all("img")) == 1
+    assert (await states(session)).count(FileState.READY) == 1
+
+
+@BOTH_WAYS
+async def test_as_many_of_several_stay_as_there_is_room_for(
+    browser_of: ClientOf, session: AsyncSession, bob: Actor, htmx: bool
+) -> None:
+    lot = await make_lot(session, bob)
+    await session.commit()
+    browser = browser_of(bob, htmx=htmx)
+    to = f"/stock/lots/{lot.id}/photos"
+    await send_several(browser, to, [samples.picture()] * 8)
+
+    answer = await send_several(browser, to, [samples.picture()] * 3)
+    assert assert_refused(answer, htmx, status=409, action=to) == "2.jpg: A lot can have 10 photos."
+    answer = await send_several(browser, to, [samples.picture()] * 11)
+    assert "10 files" in assert_refused(answer, htmx, status=422, action=to)
     assert (await states(session)).count(FileState.READY) == 10
 
 
