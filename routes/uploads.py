@@ -151,7 +151,7 @@ def asks_for_files(dependant: Dependant) -> bool:
 
 def largest_body(scope: Scope) -> int:
     """How large the body of a request may be, by its route; 0 for routes that take no files, and for other bodies."""
-    if not any(name == b"content-type" and value.startswith(b"multipart/") for name, value in scope["headers"]):
+    if not any(name == b"content-type" and value.lower().startswith(b"multipart/") for name, value in scope["headers"]):
         return 0
     if any(route.matches(scope)[0] is Match.FULL for route in scope["app"].state.upload_routes):
         return limit_of(scope["app"].state.settings) + AROUND

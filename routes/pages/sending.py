@@ -90,7 +90,7 @@ async def along(request: Request, sender: Actor, purpose: FilePurpose, schema: t
 
     Nothing is drawn for a form that is wrong anyway.
     """
-    if request.headers.get("content-type", "").startswith(URLENCODED):
+    if request.headers.get("content-type", "").lower().startswith(URLENCODED):
         yield Along(parse(schema, await read(request)))
         return
     fields: dict[str, str] = {}
