@@ -32,6 +32,7 @@ def test_a_slash_searches_the_stock(desk: Page) -> None:
 
     desk.keyboard.press("/")
     expect(desk).to_have_url("/stock")
+    desk.wait_for_load_state()
     desk.keyboard.press("/")
     search = desk.get_by_role("searchbox", name="Search the stock")
     expect(search).to_be_focused()

@@ -235,6 +235,7 @@ VIEWS = {
     "settings": View("/settings"),
     "password": View("/settings/password"),
     "e-mail address": View("/settings/email"),
+    "deleting the account": View("/settings/delete"),
     "devices": View("/settings/devices"),
     "API keys": View("/settings/api-keys"),
     "confirming": View("/confirm?next=/settings/api-keys"),
