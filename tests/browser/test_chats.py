@@ -482,7 +482,8 @@ def test_a_file_that_did_not_go_is_tried_again_as_it_was(ann: Page, bea: Page, p
 
 def test_what_is_refused_is_not_offered_to_be_tried_again(bea: Page, problems: Problems) -> None:
     problems.expect("415")
-    bea.locator("#files").set_input_files([{"name": "a.html", "mimeType": "text/html", "buffer": b"<p>a</p>"}])
+    page: FilePayload = {"name": "a.html", "mimeType": "text/html", "buffer": b"<p>a</p>"}
+    bea.locator("#files").set_input_files([page])
 
     expect(bea.locator("#tray .error")).not_to_be_empty()
     expect(bea.locator("#tray").get_by_role("button", name="Try again")).to_be_hidden()
