@@ -12,15 +12,13 @@ import pytest
 import pytest_asyncio
 from alembic import command
 from fastapi import FastAPI
-from httpx import ASGITransport, AsyncClient, Response
+from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select, update
 
 import auth
-import settings as settings_module
 from commands.migrations import alembic_config
-from db import get_database, is_postgresql, session_scope, use_database
-from main import create_app
+from db import is_postgresql, session_scope
 from models import (
     Attachment,
     Category,
@@ -63,6 +61,7 @@ from services.core.errors import Conflict, Gone
 from services.messages import writing
 from services.permissions import Actor
 from services.schemas.staff_roles import StaffRoleCreate
+from tests.committing import committing_app, newcomer
 from tests.conftest import TODAY, make_actor
 from tests.factories import assert_ledger_holds, make_file, make_message
 from tests.servers import ENGINES, empty_database, settings_for
@@ -79,30 +78,13 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 @pytest_asyncio.fixture
 async def app(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
-    config = settings_for(url)
-    monkeypatch.setattr(settings_module, "Settings", lambda: config)
-    settings_module.get_settings.cache_clear()
-    use_database(None)
-    async with session_scope() as session:
-        await seeding.seed_words(session)
-    yield create_app()
-    await get_database().dispose()
-    use_database(None)
-    settings_module.get_settings.cache_clear()
+    async with committing_app(settings_for(url), monkeypatch) as app:
+        yield app
 
 
 @pytest_asyncio.fixture
 async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
-    """Somebody new, at home."""
-    base_url = "http://localhost/api/v1/"
-    async with AsyncClient(transport=ASGITransport(app), base_url=base_url, timeout=60) as client:
-        who = {"email": f"{uuid4().hex}@example.com", "password": "correct horse 7"}
-        await client.post("auth/register", json={**who, "name": "Ann"})
-        token = (await client.post("auth/login", json=who)).json()["access_token"]
-        client.cookies.clear()
-        client.headers["Authorization"] = f"Bearer {token}"
-        (home,) = (await client.get("households")).json()["items"]
-        client.base_url = client.base_url.join(f"households/{home['id']}/")
+    async with newcomer(app) as client:
         yield client
 
 

@@ -9,26 +9,25 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psutil  # type: ignore[import-untyped]
 import pytest
 import pytest_asyncio
 from alembic import command
 from fastapi import FastAPI
-from httpx import ASGITransport, AsyncClient, Client
+from httpx import AsyncClient, Client
 from sqlmodel import select
 
-import settings as settings_module
 from commands.migrations import alembic_config
-from db import get_database, session_scope, use_database
-from main import create_app
+from db import get_database, session_scope
 from models import FilePurpose, FileState, StoredFile
-from services import files, seeding
+from services import files
 from services.core import storage
 from services.core.errors import Conflict
 from settings import Settings
 from tests import samples
+from tests.committing import committing_app, newcomer
 from tests.conftest import make_actor
 from tests.processes import answers, free_port, running, until
 from tests.servers import ENGINES, SECRET, empty_database, settings_for
@@ -48,35 +47,19 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-def config(url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    config = settings_for(url)
-    monkeypatch.setattr(settings_module, "Settings", lambda: config)
-    settings_module.get_settings.cache_clear()
-    return config
+def config(url: str) -> Settings:
+    return settings_for(url)
 
 
 @pytest_asyncio.fixture
-async def app(config: Settings) -> AsyncIterator[FastAPI]:
-    use_database(None)
-    async with session_scope() as session:
-        await seeding.seed_words(session)
-    yield create_app()
-    await get_database().dispose()
-    use_database(None)
-    settings_module.get_settings.cache_clear()
+async def app(config: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
+    async with committing_app(config, monkeypatch) as app:
+        yield app
 
 
 @pytest_asyncio.fixture
 async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
-    """Somebody new, at home."""
-    async with AsyncClient(transport=ASGITransport(app), base_url="http://localhost/api/v1/", timeout=120) as client:
-        who = {"email": f"{uuid4().hex}@example.com", "password": "correct horse 7"}
-        await client.post("auth/register", json={**who, "name": "Ann"})
-        token = (await client.post("auth/login", json=who)).json()["access_token"]
-        client.cookies.clear()
-        client.headers["Authorization"] = f"Bearer {token}"
-        (home,) = (await client.get("households")).json()["items"]
-        client.base_url = client.base_url.join(f"households/{home['id']}/")
+    async with newcomer(app) as client:
         yield client
 
 

@@ -10,18 +10,17 @@ import pytest
 import pytest_asyncio
 from alembic import command
 from fastapi import FastAPI
-from httpx import ASGITransport, AsyncClient
+from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-import settings as settings_module
 from commands.migrations import alembic_config
-from db import get_database, session_scope, use_database
-from main import create_app
+from db import session_scope
 from models import AuditEntry, FileKind, FilePurpose, FileState, LiveKind, Membership, Message, Outbox, Role, StoredFile
-from services import chats, seeding
+from services import chats
 from services.permissions import Actor
 from services.schemas.chats import ChatCreate, ChatUpdate
+from tests.committing import committing_app, newcomer
 from tests.conftest import CHAT, CHAT_NEXT_DOOR, HOUSEHOLD, NEXT_DOOR, NOWHERE
 from tests.factories import make_message, make_role
 from tests.servers import ENGINES, empty_database, settings_for
@@ -366,29 +365,14 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 async def committing(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
     # Counting would let those of one member go one after the other.
     config = settings_for(url).model_copy(update={"guard_enabled": False})
-    monkeypatch.setattr(settings_module, "Settings", lambda: config)
-    settings_module.get_settings.cache_clear()
-    use_database(None)
-    async with session_scope() as session:
-        await seeding.seed_words(session)
-    yield create_app()
-    await get_database().dispose()
-    use_database(None)
-    settings_module.get_settings.cache_clear()
+    async with committing_app(config, monkeypatch) as app:
+        yield app
 
 
 @pytest_asyncio.fixture
 async def ann(committing: FastAPI) -> AsyncIterator[AsyncClient]:
-    """Somebody new, at home, in their first chat."""
-    base_url = "http://localhost/api/v1/"
-    async with AsyncClient(transport=ASGITransport(committing), base_url=base_url, timeout=60) as client:
-        who = {"email": f"{uuid4().hex}@example.com", "password": "correct horse 7"}
-        await client.post("auth/register", json={**who, "name": "Ann"})
-        token = (await client.post("auth/login", json=who)).json()["access_token"]
-        client.cookies.clear()
-        client.headers["Authorization"] = f"Bearer {token}"
-        (home,) = (await client.get("households")).json()["items"]
-        client.base_url = client.base_url.join(f"households/{home['id']}/")
+    """In her first chat."""
+    async with newcomer(committing) as client:
         (chat,) = (await client.get("chats")).json()["items"]
         client.headers["X-Chat"] = chat["id"]
         yield client
