@@ -36,10 +36,16 @@ def stock(page: Page) -> None:
 
 
 def lot(page: Page) -> None:
-    page.goto("/stock?q=milk")
+    page.goto("/stock")
     page.locator(".lot .what").first.click()
     if page.viewport_size and page.viewport_size["width"] == DESK[0]:
         expect(page.locator("#pane article")).to_be_visible()
+
+
+def talk(page: Page) -> None:
+    page.goto("/chats")
+    page.locator("main .list a, main ul a").first.click()
+    expect(page.locator("#log")).to_be_visible()
 
 
 SCENES: dict[str, tuple[Callable[[Page], None], tuple[int, int]]] = {
@@ -47,6 +53,7 @@ SCENES: dict[str, tuple[Callable[[Page], None], tuple[int, int]]] = {
     "add": (add, PHONE),
     "stock": (stock, PHONE),
     "lot": (lot, PHONE),
+    "talk": (talk, PHONE),
     "desk": (home, DESK),
 }
 
