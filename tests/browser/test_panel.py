@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, Page, StorageState, expect
+from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 
 from settings import ROOT
 from tests.browser.conftest import DESK, PASSWORD, PHONE, OpenPage, toast_of
@@ -64,24 +64,30 @@ def show(open_page: OpenPage, signed_in: StorageState) -> Callable[..., Page]:
     return show
 
 
+def follow(link: Locator) -> None:
+    """To where it leads, and no step before its page is there: what is looked at next is that page."""
+    with link.page.expect_navigation():
+        link.click()
+
+
 def first_row(page: Page) -> None:
-    page.locator("main .table .name").first.click()
+    follow(page.locator("main .table .name").first)
 
 
 def edit_first_row(page: Page) -> None:
     first_row(page)
-    page.get_by_role("link", name="Edit").click()
+    follow(page.get_by_role("link", name="Edit"))
 
 
 def ask_about_two(page: Page) -> None:
     for box in page.locator("input[name=pks]").all()[:2]:
         box.check()
     page.get_by_text("With the chosen").click()
-    page.get_by_role("button", name="Merge").click()
+    follow(page.get_by_role("button", name="Merge"))
 
 
 def first_role(page: Page) -> None:
-    page.locator("main .list a.grow").first.click()
+    follow(page.locator("main .list a.grow").first)
 
 
 def open_menu(page: Page) -> None:
