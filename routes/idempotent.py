@@ -7,11 +7,16 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db import session_scope
 from models import IdempotencyRecord
 from routes.deps import ActorDep, SessionDep
 from services import idempotency
 from services.permissions import Account
 
+KeyHeader = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", description="Repeat a POST under the same key to get its first answer again."),
+]
 # The only cookie such an answer sets is the flash: what was done, and its undo.
 KEPT_HEADERS = ("content-type", "hx-trigger", "hx-redirect", "location", "set-cookie", "vary")
 
@@ -59,23 +64,27 @@ async def replay(_request: Request, error: Exception) -> Response:
     return error.response
 
 
-async def claim_key(
-    request: Request,
-    session: SessionDep,
-    actor: ActorDep,
-    idempotency_key: Annotated[
-        str | None, Header(description="Repeat a POST under the same key to get its first answer again.")
-    ] = None,
-) -> None:
+async def claim_key(request: Request, session: SessionDep, actor: ActorDep, key: KeyHeader = None) -> None:
     """Router dependency: take the key, or stop with the answer that was given under it."""
-    if idempotency_key is None or request.method != "POST":
-        return
+    if key is not None and request.method == "POST":
+        await claim(request, session, actor, key, await request.body())
+
+
+async def claim(request: Request, session: AsyncSession, account: Account, key: str, body: bytes) -> None:
+    """Take the key for a route of class `IdempotentRoute`, or stop. `body`: or whatever tells it from another one."""
     address = f"{request.url.path}?{request.url.query}"
-    fingerprint = idempotency.fingerprint(request.method, address, await request.body())
-    record = await idempotency.claim(session, actor, idempotency_key, fingerprint)
+    fingerprint = idempotency.fingerprint(request.method, address, body)
+    record = await idempotency.claim(session, account, key, fingerprint)
     if record is not None:
         raise Replay(record)
-    request.state.idempotency_key = idempotency_key
+    request.state.session, request.state.idempotency_key = session, key
+
+
+async def stop_if_answered(request: Request, account: Account, key: str, body: bytes) -> None:
+    """Nothing is held afterwards: for what takes long before it can `claim`."""
+    async with session_scope() as session:
+        await claim(request, session, account, key, body)
+        await idempotency.release(session, account, key)
 
 
 class IdempotentRoute(APIRoute):

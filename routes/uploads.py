@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, BinaryIO, TypeVar
+from typing import Annotated, Any, BinaryIO, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -22,6 +22,8 @@ from starlette.types import Scope
 import auth
 from db import session_scope
 from models import FilePurpose, StoredFile
+from routes import idempotent
+from routes.idempotent import KeyHeader
 from services import files
 from services.core.errors import BadRequest, InvalidInput, TooLarge, UnsupportedType
 from services.core.i18n import _
@@ -66,6 +68,14 @@ UploadingActorDep = Annotated[Actor, Depends(_actor)]
 UploadingStaffDep = Annotated[Staff, Depends(_staff)]
 
 
+class Placed(NamedTuple, Generic[Who]):
+    """A file that is kept, and what to put it where it belongs with: a transaction, and who may still do so."""
+
+    session: AsyncSession
+    sender: Who
+    file: StoredFile
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """What came in: fields by name, the last of each, and the files in the fields called `file`."""
@@ -107,10 +117,27 @@ async def receive_form(
             reader.close()
 
 
+def kept_for(purpose: FilePurpose) -> Any:
+    """A dependency of a route of class `IdempotentRoute`: the one file that comes, as `Placed[Actor]`.
+
+    A key is claimed with the answer, so two at once both send and draw, and one of the files goes again.
+    """
+
+    async def keep(request: Request, sender: UploadingActorDep, key: KeyHeader = None) -> AsyncIterator[Placed[Actor]]:
+        async with receive(request) as received:
+            if key is not None:
+                digest = await _digest(received)
+                await idempotent.stop_if_answered(request, sender, key, digest)
+            async with placing(request, sender, received, purpose) as placed:
+                if key is not None:
+                    await idempotent.claim(request, placed.session, placed.sender, key, digest)
+                yield placed
+
+    return Depends(keep, scope="function")
+
+
 @asynccontextmanager
-async def keeping(
-    request: Request, sender: Who, purpose: FilePurpose
-) -> AsyncIterator[tuple[AsyncSession, Who, StoredFile]]:
+async def keeping(request: Request, sender: Who, purpose: FilePurpose) -> AsyncIterator[Placed[Who]]:
     """Keep the one file that comes, and put it where it belongs in the block; as `placing`."""
     async with receive(request) as received, placing(request, sender, received, purpose) as placed:
         yield placed
@@ -119,7 +146,7 @@ async def keeping(
 @asynccontextmanager
 async def placing(
     request: Request, sender: Who, received: files.Received, purpose: FilePurpose
-) -> AsyncIterator[tuple[AsyncSession, Who, StoredFile]]:
+) -> AsyncIterator[Placed[Who]]:
     """Keep a file that came, and put it where it belongs in the block: in one transaction, as somebody who may
     still do so. If that fails, the file goes again."""
     # An account may well be an actor, and its avatar belongs to no household all the same.
@@ -129,11 +156,16 @@ async def placing(
     is_placed = False
     try:
         async with session_scope() as session:
-            yield session, await request.state.look_up(request, session), file
+            yield Placed(session, await request.state.look_up(request, session), file)
         is_placed = True
     finally:
         if not is_placed:
             await asyncio.shield(files.discard(file))
+
+
+async def _digest(received: files.Received) -> bytes:
+    """What is the same when a file is sent again: what is around it in the body is not."""
+    return f"{await asyncio.to_thread(files.digest, received.path)} {received.name}".encode()
 
 
 def limit_of(settings: Settings) -> int:

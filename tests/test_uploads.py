@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from alembic import command
 from fastapi import FastAPI
-from httpx import AsyncClient, Client
+from httpx import AsyncClient, Client, Response
 from sqlmodel import select
 
 from commands.migrations import alembic_config
@@ -25,7 +25,8 @@ from models import FilePurpose, FileState, StoredFile
 from services import files
 from services.core import storage
 from services.core.errors import Conflict
-from settings import Settings
+from services.core.storage import MemoryStorage
+from settings import Settings, StorageAddress
 from tests import samples
 from tests.committing import committing_app, newcomer
 from tests.conftest import make_actor
@@ -63,6 +64,10 @@ async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
         yield client
 
 
+def home_of(client: AsyncClient) -> UUID:
+    return UUID(client.base_url.path.rstrip("/").rpartition("/")[2])
+
+
 async def test_a_hundred_at_once_get_no_more_room_than_there_is(client: AsyncClient, config: Settings) -> None:
     config.household_quota_mb = 1
     size = MEGABYTE // 10
@@ -91,12 +96,11 @@ async def test_of_a_hundred_that_are_kept_at_the_same_moment_none_is_too_much(
     path.write_bytes(b"a" * size)
     me = (await client.get("http://localhost/api/v1/users/me")).json()
     sender = replace(make_actor("alice"), user_id=UUID(me["id"]))
-    household_id = UUID(client.base_url.path.rstrip("/").rpartition("/")[2])
 
     async def keep() -> bool:
         try:
             received = files.Received(path, "a.txt", size)
-            await files.keep(sender, received, purpose=FilePurpose.MESSAGE, household_id=household_id)
+            await files.keep(sender, received, purpose=FilePurpose.MESSAGE, household_id=home_of(client))
         except Conflict:
             return False
         return True
@@ -125,6 +129,36 @@ async def test_while_a_body_comes_in_others_write(client: AsyncClient) -> None:
 
     assert added.status_code == 201
     assert [(await each).status_code for each in sending] == [201]
+
+
+class Meeting(MemoryStorage):
+    """A storage that two must put something into at once."""
+
+    def __init__(self) -> None:
+        super().__init__(StorageAddress.parse("memory://"))
+        self._together = asyncio.Barrier(2)
+
+    async def put(self, key: str, source: Path | bytes, *, media_type: str, download_as: str | None = None) -> None:
+        async with asyncio.timeout(60):
+            await self._together.wait()
+        await super().put(key, source, media_type=media_type, download_as=download_as)
+
+
+async def test_of_two_at_once_under_one_key_one_is_kept(client: AsyncClient) -> None:
+    storage.use(Meeting())
+
+    async def send() -> Response:
+        return await client.post("files", files={"file": ("a.txt", b"milk")}, headers={"Idempotency-Key": "file-1"})
+
+    first, second = await asyncio.gather(send(), send())
+
+    assert {first.status_code, second.status_code} == {201}
+    assert first.content == second.content
+    assert sorted("idempotent-replayed" in answer.headers for answer in (first, second)) == [False, True]
+    async with session_scope(read_only=True) as session:
+        kept = (await session.scalars(select(StoredFile).where(StoredFile.household_id == home_of(client)))).all()
+    assert [str(file.id) for file in kept] == [first.json()["id"]]
+    assert [entry.key async for entry in storage.current().list()] == files.objects_of(kept[0])
 
 
 async def test_two_avatars_at_once_leave_one(client: AsyncClient) -> None:

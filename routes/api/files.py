@@ -1,5 +1,6 @@
 """Files: avatars, pictures, photos, and what goes with a message."""
 
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Request
@@ -9,14 +10,20 @@ from routes import uploads
 from routes.api.routers import account_router, household_router
 from routes.deps import AccountDep, ActorDep, SessionDep
 from routes.errors import documented
-from routes.uploads import UploadingAccountDep, UploadingActorDep
+from routes.idempotent import IdempotentRoute
+from routes.uploads import Placed, UploadingAccountDep, kept_for
 from services import accounts, files, products
+from services.permissions import Actor
 from services.schemas.accounts import UserRead
 from services.schemas.files import FileRead
 from services.schemas.products import ProductRead
 
-router = household_router("files")
+router = household_router("files", route_class=IdempotentRoute)
 own_router = account_router("account")
+
+MessageFileDep = Annotated[Placed[Actor], kept_for(FilePurpose.MESSAGE)]
+ProductFileDep = Annotated[Placed[Actor], kept_for(FilePurpose.PRODUCT)]
+LotFileDep = Annotated[Placed[Actor], kept_for(FilePurpose.LOT)]
 
 # FastAPI would read the body itself if it knew of it.
 FORM = {
@@ -39,10 +46,10 @@ ERRORS = documented(400, 413, 415, 503)
 @router.post(
     "/files", response_model=FileRead, status_code=201, name="files:upload", responses=ERRORS, openapi_extra=FORM
 )
-async def upload(request: Request, actor: UploadingActorDep) -> FileRead:
+async def upload(placed: MessageFileDep) -> FileRead:
     """Send a picture or a document ahead of the message it goes with. Unsent, it is gone after a day."""
-    async with uploads.receive(request) as received:
-        file = await files.keep(actor, received, purpose=FilePurpose.MESSAGE, household_id=actor.household_id)
+    session, sender, file = placed
+    files.note_upload(session, sender, file)
     return FileRead.of(file)
 
 
@@ -59,11 +66,11 @@ async def remove(file_id: UUID, session: SessionDep, actor: ActorDep) -> None:
     responses=ERRORS,
     openapi_extra=FORM,
 )
-async def set_product_picture(product_id: UUID, request: Request, actor: UploadingActorDep) -> ProductRead:
+async def set_product_picture(product_id: UUID, placed: ProductFileDep) -> ProductRead:
     """Give a product a picture, in place of the one it has."""
-    async with uploads.keeping(request, actor, FilePurpose.PRODUCT) as (session, sender, file):
-        await files.set_product_picture(session, sender, product_id, file)
-        return await products.read_product(session, sender, product_id)
+    session, sender, file = placed
+    await files.set_product_picture(session, sender, product_id, file)
+    return await products.read_product(session, sender, product_id)
 
 
 @router.delete("/products/{product_id}/picture", status_code=204, name="products:remove_picture")
@@ -80,10 +87,10 @@ async def remove_product_picture(product_id: UUID, session: SessionDep, actor: A
     responses=ERRORS,
     openapi_extra=FORM,
 )
-async def add_lot_photo(lot_id: UUID, request: Request, actor: UploadingActorDep) -> FileRead:
+async def add_lot_photo(lot_id: UUID, placed: LotFileDep) -> FileRead:
     """Add a photo of a lot, as of its label."""
-    async with uploads.keeping(request, actor, FilePurpose.LOT) as (session, sender, file):
-        await files.add_lot_photo(session, sender, lot_id, file)
+    session, sender, file = placed
+    await files.add_lot_photo(session, sender, lot_id, file)
     return FileRead.of(file)
 
 

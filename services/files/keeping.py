@@ -90,12 +90,17 @@ async def keep(account: Account, received: Received, *, purpose: FilePurpose, ho
                     key, each.path, media_type=file.media_type, download_as=names.download_as(file)
                 )
             async with session_scope() as session:
-                await _finish(session, account, file)
+                await _finish(session, file)
         finally:
             if file.state is not FileState.READY:
                 # Also when who sent it went away meanwhile, and this is cancelled.
                 await asyncio.shield(discard(file))
     return file
+
+
+def note_upload(session: AsyncSession, actor: Actor, file: StoredFile) -> None:
+    """Write down who sent a file ahead of its message."""
+    _record(session, "files:upload", file, by=actor, after=audit.snapshot(file, ("media_type", "size")))
 
 
 async def discard(file: StoredFile) -> None:
@@ -206,11 +211,12 @@ async def _prepare(
         objects = [_Object(drawing.LARGE, drawn.large), _Object(drawing.SMALL, drawn.small)]
         file.media_type, file.width, file.height = IMAGE_TYPE, drawn.width, drawn.height
         file.size = sum(each.path.stat().st_size for each in objects)
-    file.digest = await asyncio.to_thread(_digest, objects[0].path)
+    file.digest = await asyncio.to_thread(digest, objects[0].path)
     return file, objects
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """SHA-256 of a file. Blocks."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
@@ -229,7 +235,7 @@ async def _reserve(session: AsyncSession, file: StoredFile) -> None:
     session.add(file)
 
 
-async def _finish(session: AsyncSession, account: Account, file: StoredFile) -> None:
+async def _finish(session: AsyncSession, file: StoredFile) -> None:
     done = await session.execute(
         update(StoredFile)
         .where(col(StoredFile.id) == file.id, col(StoredFile.state) == FileState.PENDING)
@@ -239,8 +245,6 @@ async def _finish(session: AsyncSession, account: Account, file: StoredFile) -> 
     if done.scalar_one_or_none() is None:  # it took so long that somebody tidied it up
         raise Conflict(_("That took too long. Please send it again."))
     file.state = FileState.READY
-    if file.purpose is FilePurpose.MESSAGE:
-        _record(session, "files:upload", file, by=account, after=audit.snapshot(file, ("media_type", "size")))
 
 
 def _record(

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 from pydantic import SecretStr
@@ -36,8 +37,11 @@ HEAD = b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\
 TAIL = b"\r\n--xyz--\r\n"
 
 
-async def send(client: AsyncClient, content: bytes, name: str = "a.bin", *, to: str = FILES) -> Response:
-    return await client.post(to, files={"file": (name, content, "image/png")})
+async def send(
+    client: AsyncClient, content: bytes, name: str = "a.bin", *, to: str = FILES, key: str | None = None
+) -> Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return await client.post(to, files={"file": (name, content, "image/png")}, headers=headers)
 
 
 def problem(response: Response) -> tuple[int, str]:
@@ -291,6 +295,82 @@ async def test_a_picture_for_what_is_not_there_is_not_kept(
     for path in (f"products/{theirs.id}/picture", f"lots/{lot.id}/photos"):
         answer = await send(client, samples.picture(), to=f"/households/{HOUSEHOLD}/{path}")
         assert problem(answer) == (404, "not_found")
+    answer = await send(client, samples.picture(), to=f"/households/{HOUSEHOLD}/lots/x/photos")
+    assert problem(answer) == (422, "invalid_input")
+    assert await nothing_is_left(session)
+
+
+# Sent again
+
+
+@pytest_asyncio.fixture
+async def places(session: AsyncSession, alice: Actor) -> dict[str, str]:
+    """Where files are sent to in a household, by the names of the routes."""
+    lot = await make_lot(session, alice)
+    await session.commit()
+    home = f"/households/{HOUSEHOLD}"
+    return {
+        "files:upload": FILES,
+        "stock:photo": f"{home}/lots/{lot.id}/photos",
+        "products:picture": f"{home}/products/{lot.product.id}/picture",
+    }
+
+
+@pytest.mark.parametrize("place", ["files:upload", "stock:photo", "products:picture"])
+async def test_what_is_sent_again_under_its_key_is_the_first_file(
+    client: AsyncClient, session: AsyncSession, places: dict[str, str], place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where nothing could be kept any more."""
+    picture, to = samples.picture(), places[place]
+    first = await send(client, picture, to=to, key="photo-1")
+    monkeypatch.setattr(get_settings(), "household_quota_mb", 0)
+    storage.use(Broken(StorageAddress.parse("memory://")))
+    again = await send(client, picture, to=to, key="photo-1")
+
+    assert first.is_success, first.text
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert len((await session.scalars(select(StoredFile))).all()) == 1
+    assert len((await session.scalars(select(AuditEntry).where(AuditEntry.action == place))).all()) == 1
+
+
+async def test_a_key_is_for_one_file_in_one_place(
+    client: AsyncClient, session: AsyncSession, places: dict[str, str]
+) -> None:
+    assert (await send(client, samples.TEXT, "a.txt", key="file-1")).status_code == 201
+
+    for content, name, to in (
+        (samples.CSV, "a.txt", FILES),
+        (samples.TEXT, "b.txt", FILES),
+        (samples.TEXT, "a.txt", places["stock:photo"]),
+    ):
+        refused = await send(client, content, name, to=to, key="file-1")
+        assert problem(refused) == (409, "idempotency_key_reused")
+    assert len((await session.scalars(select(StoredFile))).all()) == 1
+
+
+async def test_what_was_not_kept_was_never_sent(client: AsyncClient) -> None:
+    assert problem(await send(client, samples.HTML, key="file-1")) == (415, "unsupported_media")
+    working = storage.current()
+    storage.use(Broken(StorageAddress.parse("memory://")))
+    assert problem(await send(client, samples.TEXT, key="file-1")) == (503, "unavailable")
+    storage.use(working)
+
+    assert (await send(client, samples.TEXT, key="file-1")).status_code == 201
+
+
+async def test_keys_of_others_are_their_own(client: AsyncClient, client_of: ClientOf, bob: Actor) -> None:
+    mine, bobs = [await send(one, samples.TEXT, key="file-1") for one in (client, client_of(bob))]
+
+    assert mine.json()["id"] != bobs.json()["id"]
+
+
+async def test_a_key_that_is_none_is_refused(client: AsyncClient, session: AsyncSession) -> None:
+    answer = await send(client, samples.TEXT, key="x" * 201)
+
+    assert problem(answer) == (422, "invalid_input")
+    assert [error["field"] for error in answer.json()["errors"]] == ["Idempotency-Key"]
     assert await nothing_is_left(session)
 
 
