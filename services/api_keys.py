@@ -53,8 +53,10 @@ SCOPES: Mapping[Scope, frozenset[str]] = {
             "products:create",
             "products:create_bulk",
             "products:edit",
+            "products:picture",
             "products:remove_barcode",
             "products:remove_conversion",
+            "products:remove_picture",
             "products:restore",
         }
     ),
@@ -72,6 +74,8 @@ SCOPES: Mapping[Scope, frozenset[str]] = {
             "stock:freeze",
             "stock:move",
             "stock:open",
+            "stock:photo",
+            "stock:remove_photo",
             "stock:snooze",
             "stock:thaw",
         }

@@ -19,8 +19,10 @@ from services.core import clock
 from services.core.ids import hash_token
 from services.permissions import Actor
 from services.schemas.accounts import ApiKeyCreate, Scope
+from tests import samples
 from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOW, PASSWORD
 from tests.doors import DOORS, make_one_of_each
+from tests.factories import make_lot
 
 ClientOf = Callable[..., AsyncClient]
 
@@ -186,6 +188,24 @@ async def test_a_key_reaches_as_far_as_its_user(
     assert (await client.get(f"/households/{NEXT_DOOR}/lots")).status_code == 404
     refused = await client.post(f"/households/{HOUSEHOLD}/products", json={"name": "Peas"})
     assert (refused.status_code, refused.json()["code"]) == (403, "permission_denied")
+
+
+async def test_who_may_change_products_and_stock_by_a_key_sends_pictures_of_them(
+    machine: Callable[[str], AsyncClient], session: AsyncSession, alice: Actor
+) -> None:
+    lot = await make_lot(session, alice)
+    products, stock = [machine(await key_of(session, alice, one)) for one in (Scope.PRODUCTS_WRITE, Scope.STOCK_WRITE)]
+    picture = f"/households/{HOUSEHOLD}/products/{lot.product.id}/picture"
+    photos = f"/households/{HOUSEHOLD}/lots/{lot.id}/photos"
+    form = {"file": ("a.png", samples.picture())}
+
+    assert (await products.post(picture, files=form)).status_code == 200
+    photo = await stock.post(photos, files=form)
+    assert photo.status_code == 201
+    assert (await stock.post(picture, files=form)).json()["code"] == "insufficient_scope"
+    assert (await stock.post("/users/me/avatar", files=form)).json()["code"] == "insufficient_scope"
+    assert (await products.delete(picture)).status_code == 204
+    assert (await stock.delete(f"{photos}/{photo.json()['id']}")).status_code == 204
 
 
 async def test_a_key_is_over_when_it_says_so(
