@@ -1,4 +1,4 @@
-"""Kept files, for whoever has a signed address of one: the address is the right, so this route asks for nobody."""
+"""Kept files, for whoever has a signed address of one: while it is good it is the right, and nobody is asked for."""
 
 import os
 import stat
@@ -10,10 +10,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Send
 
+from auth import COOKIE
 from db import session_scope
-from services import files
+from models import TokenKind
+from services import file_renewal, files, sessions
 from services.core import clock, storage
 from services.core.errors import NotFound
 from services.core.i18n import _
@@ -30,6 +33,8 @@ async def get_content(file_id: str, size: str, request: Request, expires: str = 
     """One size of a picture, or a document as a download. From a bucket it comes by itself."""
     async with session_scope(read_only=True) as session:
         content = await files.find_content(session, file_id, size, expires=expires, signature=signature)
+        if content.is_over:
+            return RedirectResponse(await _renewed(request, session, content), 307, {"Cache-Control": "no-store"})
     headers = _headers(content)
     if content.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
@@ -41,12 +46,21 @@ async def get_content(file_id: str, size: str, request: Request, expires: str = 
     return StoredResponse(content, length, headers)
 
 
+async def _renewed(request: Request, session: AsyncSession, content: files.Content) -> str:
+    """For pages that are open for longer than their addresses are good: their browsers say who it is."""
+    token, household_id = request.cookies.get(COOKIE, ""), content.file.household_id
+    found = await sessions.find(session, token, TokenKind.COOKIE, household_id=household_id)
+    if found is None or found.actor is None:
+        raise NotFound(_("There is no such file."))
+    return await file_renewal.renew(session, found.actor, content)
+
+
 def _headers(content: files.Content) -> dict[str, str]:
     left = max(int(content.expires - clock.now().timestamp()), 0)
     return {
         "Cache-Control": f"private, max-age={left}, immutable",
         "ETag": content.etag,
-        "Last-Modified": format_datetime(content.made_at, usegmt=True),
+        "Last-Modified": format_datetime(content.file.created_at, usegmt=True),
         # Of what a browser gets shown by whatever mistake, nothing runs.
         "Content-Disposition": "inline",
     }
@@ -57,13 +71,14 @@ class StoredResponse(FileResponse):
 
     def __init__(self, content: files.Content, length: int, headers: dict[str, str]) -> None:
         self.key = content.key
-        if content.download_as:
+        download_as = files.download_as(content.file)
+        if download_as:
             headers.pop("Content-Disposition")
         super().__init__(
             content.key,
             headers=headers,
-            media_type=content.media_type,
-            filename=content.download_as,
+            media_type=content.file.media_type,
+            filename=download_as,
             stat_result=os.stat_result((stat.S_IFREG, 0, 0, 0, 0, 0, length, 0, 0, 0)),
         )
 

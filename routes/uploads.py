@@ -125,8 +125,8 @@ def kept_for(purpose: FilePurpose) -> Any:
 
     async def keep(request: Request, sender: UploadingActorDep, key: KeyHeader = None) -> AsyncIterator[Placed[Actor]]:
         async with receive(request) as received:
+            digest = b"" if key is None else await _digest(received)
             if key is not None:
-                digest = await _digest(received)
                 await idempotent.stop_if_answered(request, sender, key, digest)
             async with placing(request, sender, received, purpose) as placed:
                 if key is not None:

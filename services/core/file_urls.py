@@ -1,4 +1,4 @@
-"""Addresses of kept files: signed, good for a while, and the same for hours, so that browsers keep what they got."""
+"""Addresses of kept files: signed, good for a while, and the same for an hour, so that browsers keep what they got."""
 
 import hmac
 from functools import lru_cache
@@ -6,7 +6,7 @@ from functools import lru_cache
 from services.core import clock
 from services.core.sealing import keyed_hash
 
-WINDOW = 6 * 3600
+WINDOW = 3600
 MAX_DIGITS = 12
 
 
@@ -16,11 +16,15 @@ def address(file_id: object, size: str = "large") -> str:
 
 
 def is_signed(file_id: str, size: str, expires: str, signature: str) -> bool:
-    """Whether these are parts of an address of ours that is still good."""
+    """Whether these are parts of an address of ours. It may be over."""
     if not (expires.isascii() and expires.isdecimal() and len(expires) <= MAX_DIGITS):
         return False
     right = _signature(file_id, size, expires)
-    return hmac.compare_digest(right.encode(), signature.encode()) and clock.now().timestamp() < int(expires)
+    return hmac.compare_digest(right.encode(), signature.encode())
+
+
+def is_over(expires: int) -> bool:
+    return clock.now().timestamp() >= expires
 
 
 def _expiry() -> int:

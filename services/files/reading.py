@@ -1,7 +1,6 @@
 """Getting at a kept file with an address of ours."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,23 +10,32 @@ from models import FileKind, FileState, StoredFile
 from services.core import file_urls
 from services.core.errors import NotFound
 from services.core.i18n import _
-from services.files import drawing, names
+from services.files import drawing
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One object of a file. `download_as`: what to save it as, for what is not shown; None for a picture."""
+    """One object of a file, and until when its address is good."""
 
-    key: str
-    media_type: str
-    etag: str
-    made_at: datetime
+    file: StoredFile
+    size: str
     expires: int
-    download_as: str | None
+
+    @property
+    def key(self) -> str:
+        return f"{self.file.key}/{self.size}"
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.file.digest[:32]}-{self.size}"'
+
+    @property
+    def is_over(self) -> bool:
+        return file_urls.is_over(self.expires)
 
 
 async def find_content(session: AsyncSession, file_id: str, size: str, *, expires: str, signature: str) -> Content:
-    """What an address leads to. Raises `NotFound`, alike whatever is wrong with it: it says nothing about the file."""
+    """What an address leads to; it may be over. Raises `NotFound`, alike whatever is wrong with it."""
     if not file_urls.is_signed(file_id, size, expires, signature):
         raise _missing()
     statement = select(StoredFile).where(StoredFile.id == UUID(file_id), StoredFile.state == FileState.READY)
@@ -36,14 +44,7 @@ async def find_content(session: AsyncSession, file_id: str, size: str, *, expire
         raise _missing()
     if size not in ((drawing.LARGE, drawing.SMALL) if file.kind is FileKind.IMAGE else ("file",)):
         raise _missing()
-    return Content(
-        key=f"{file.key}/{size}",
-        media_type=file.media_type,
-        etag=f'"{file.digest[:32]}-{size}"',
-        made_at=file.created_at,
-        expires=int(expires),
-        download_as=names.download_as(file),
-    )
+    return Content(file, size, int(expires))
 
 
 def _missing() -> NotFound:

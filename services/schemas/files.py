@@ -17,7 +17,7 @@ SignedUrl = Annotated[
 
 
 class FileRead(Read):
-    """A file somebody sent. Its addresses are signed, and good for some hours."""
+    """A file somebody sent. Its addresses are signed, and good for an hour at least."""
 
     id: UUID
     name: str = Field(description="What its sender called it, cleaned.")
