@@ -53,7 +53,7 @@ def move(
         return
     if not yes:
         typer.confirm(f"Does every process use {new} by now? Remove {len(keys)} objects from {old}?", abort=True)
-    run(storing.remove(old, keys))
+    run(old.delete(keys))
     typer.echo(f"{len(keys)} objects removed from {old}.")
 
 

@@ -170,28 +170,32 @@ async def edit_items(session: AsyncSession, by: Account | None, items: Sequence[
 # Pictures
 
 
-async def get_item(session: AsyncSession, item_id: UUID) -> CatalogueItem:
-    item: CatalogueItem | None = await session.get(CatalogueItem, item_id)
+async def get_item(session: AsyncSession, item_id: UUID, *, lock: bool = False) -> CatalogueItem:
+    item: CatalogueItem | None = await session.get(
+        CatalogueItem, item_id, with_for_update=lock or None, populate_existing=lock
+    )
     if item is None:
         raise NotFound(_("There is no such item."))
     return item
 
 
-async def set_picture(session: AsyncSession, by: Account, item_id: UUID, file: StoredFile) -> CatalogueItem:
-    before = {"picture": (await get_item(session, item_id)).picture_id}
-    item = await files.set_catalogue_picture(session, item_id, file)
-    after = {"picture": file.id}
-    audit.record(session, "panel.catalogue-item:picture", by=by, subject=item, before=before, after=after)
-    return item
+async def set_picture(session: AsyncSession, by: Account, item_id: UUID, file: StoredFile) -> None:
+    await _change_picture(session, "panel.catalogue-item:picture", by, item_id, file.id)
 
 
-async def remove_picture(session: AsyncSession, by: Account, item_id: UUID) -> CatalogueItem:
+async def remove_picture(session: AsyncSession, by: Account, item_id: UUID) -> None:
     """It is fine when there is none."""
-    before = {"picture": (await get_item(session, item_id)).picture_id}
-    item = await files.remove_catalogue_picture(session, item_id)
-    after = {"picture": None}
-    audit.record(session, "panel.catalogue-item:remove-picture", by=by, subject=item, before=before, after=after)
-    return item
+    await _change_picture(session, "panel.catalogue-item:remove-picture", by, item_id, None)
+
+
+async def _change_picture(
+    session: AsyncSession, action: str, by: Account, item_id: UUID, picture_id: UUID | None
+) -> None:
+    item = await get_item(session, item_id, lock=True)
+    before, after = {"picture": item.picture_id}, {"picture": picture_id}
+    await files.release(session, [item.picture_id])
+    item.picture_id = picture_id
+    audit.record(session, action, by=by, subject=item, before=before, after=after)
 
 
 # Files

@@ -1,11 +1,10 @@
 """Whether the storage holds what the database says, and taking all of it to another one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -69,13 +68,6 @@ async def move(source: Storage, target: Storage) -> AsyncIterator[Found]:
                 yield found
 
 
-async def remove(storage: Storage, keys: Iterable[str]) -> None:
-    """Remove what was moved from where it was."""
-    rest = iter(keys)
-    while some := list(islice(rest, PAGE)):
-        await storage.delete(some)
-
-
 async def _each(work: Callable[[StoredFile], Awaitable[Found]]) -> AsyncIterator[tuple[StoredFile, Found]]:
     """Work on every file, some at once; no session is open meanwhile."""
     statement = select(StoredFile).where(_is_ready()).order_by(col(StoredFile.id)).limit(PAGE)
@@ -134,15 +126,9 @@ async def _digest(storage: Storage, key: str) -> str:
 
 
 async def _left_over(storage: Storage) -> AsyncIterator[str]:
-    page: list[str] = []
-    async for entry in storage.list():
-        page.append(entry.key)
-        if len(page) == PAGE:
-            for key in await _unknown(storage, page):
-                yield key
-            page = []
-    for key in await _unknown(storage, page):
-        yield key
+    async for page in storage.list_pages():
+        for key in await _unknown(storage, [entry.key for entry in page]):
+            yield key
 
 
 async def _unknown(storage: Storage, keys: Sequence[str]) -> list[str]:

@@ -95,15 +95,9 @@ class Storage:
         with _failing(self, "read", key):
             return await _in_thread(lambda: bytes(obstore.get(self._store, _checked(key)).bytes()))
 
-    async def stream(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """From byte `start` on, up to `end`, which is not in it. What is past the end of the object is empty."""
-        if end is not None and end <= start:
-            return
-        options: GetOptions = {}
-        if end is not None:
-            options["range"] = (start, end)
-        elif start:
-            options["range"] = {"offset": start}
+    async def stream(self, key: str, *, start: int = 0) -> AsyncIterator[bytes]:
+        """From byte `start` on. What is past the end of the object is empty."""
+        options: GetOptions = {"range": {"offset": start}} if start else {}
         with _failing(self, "read", key):
             try:
                 found = await _in_thread(obstore.get, self._store, _checked(key), options=options)
@@ -136,12 +130,17 @@ class Storage:
 
     async def list(self, prefix: str = "") -> AsyncIterator[Entry]:
         """Every object below `prefix`, which ends where a part of a key ends."""
+        async for page in self.list_pages(prefix):
+            for entry in page:
+                yield entry
+
+    async def list_pages(self, prefix: str = "") -> AsyncIterator["list[Entry]"]:
+        """As `list`, some at once. They may be deleted meanwhile."""
         with _failing(self, "list", prefix, missing=Unavailable):
             below = _checked(prefix) if prefix else None
             pages = iter(obstore.list(self._store, below, chunk_size=LISTED_AT_ONCE))
             while (page := await _in_thread(next, pages, None)) is not None:
-                for entry in page:
-                    yield Entry(entry["path"], entry["size"], entry["last_modified"])
+                yield [Entry(each["path"], each["size"], each["last_modified"]) for each in page]
 
     async def presign(self, key: str, *, expires_in: timedelta) -> str | None:
         """A link with which anybody can get the object for a while; None where the store knows no links.

@@ -22,11 +22,9 @@ from services.files.places import (
     avatar_urls,
     list_lot_photos,
     remove_avatar,
-    remove_catalogue_picture,
     remove_lot_photo,
     remove_product_picture,
     set_avatar,
-    set_catalogue_picture,
     set_product_picture,
 )
 from services.files.reading import Content, find_content
@@ -53,11 +51,9 @@ __all__ = [
     "release",
     "remove",
     "remove_avatar",
-    "remove_catalogue_picture",
     "remove_lot_photo",
     "remove_product_picture",
     "set_avatar",
-    "set_catalogue_picture",
     "set_product_picture",
     "tidy",
     "used",

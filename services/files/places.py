@@ -1,4 +1,4 @@
-"""Where pictures are shown: an avatar, a product, a catalogue item, a lot. Whatever one replaces is let go with it."""
+"""Where pictures are shown: an avatar, a product, a lot. Whatever one replaces is let go with it."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
 
-from models import Avatar, CatalogueItem, FileState, Lot, LotPhoto, Product, StoredFile, User
+from models import Avatar, FileState, Lot, LotPhoto, Product, StoredFile, User
 from services import audit
 from services.core import file_urls
 from services.core.errors import Conflict, NotFound
@@ -54,38 +54,12 @@ async def avatar_urls(session: AsyncSession, user_ids: Iterable[UUID]) -> dict[U
 
 
 async def set_product_picture(session: AsyncSession, actor: Actor, product_id: UUID, file: StoredFile) -> None:
-    product = await _locked_product(session, actor, product_id)
-    before = {"picture": product.picture_id}
-    await release(session, [product.picture_id])
-    product.picture_id = file.id
-    after = {"picture": file.id}
-    audit.record(session, "products:picture", by=actor, subject=product, before=before, after=after)
-    await session.flush()
+    await _change_product_picture(session, "products:picture", actor, product_id, file.id)
 
 
 async def remove_product_picture(session: AsyncSession, actor: Actor, product_id: UUID) -> None:
     """It is fine when there is none."""
-    product = await _locked_product(session, actor, product_id)
-    before = {"picture": product.picture_id}
-    await release(session, [product.picture_id])
-    product.picture_id = None
-    audit.record(session, "products:remove_picture", by=actor, subject=product, before=before, after={"picture": None})
-
-
-async def set_catalogue_picture(session: AsyncSession, item_id: UUID, file: StoredFile) -> CatalogueItem:
-    """Everybody sees it. Who may, and that it was done, is for who calls it."""
-    item = await _locked_item(session, item_id)
-    await release(session, [item.picture_id])
-    item.picture_id = file.id
-    await session.flush()
-    return item
-
-
-async def remove_catalogue_picture(session: AsyncSession, item_id: UUID) -> CatalogueItem:
-    item = await _locked_item(session, item_id)
-    await release(session, [item.picture_id])
-    item.picture_id = None
-    return item
+    await _change_product_picture(session, "products:remove_picture", actor, product_id, None)
 
 
 async def add_lot_photo(session: AsyncSession, actor: Actor, lot_id: UUID, file: StoredFile) -> None:
@@ -123,6 +97,17 @@ async def list_lot_photos(session: AsyncSession, lot_id: UUID) -> list[FileRead]
     return [FileRead.of(file) for file in await session.scalars(statement)]
 
 
+async def _change_product_picture(
+    session: AsyncSession, action: str, actor: Actor, product_id: UUID, picture_id: UUID | None
+) -> None:
+    product = await _locked_product(session, actor, product_id)
+    before, after = {"picture": product.picture_id}, {"picture": picture_id}
+    await release(session, [product.picture_id])
+    product.picture_id = picture_id
+    audit.record(session, action, by=actor, subject=product, before=before, after=after)
+    await session.flush()
+
+
 async def _locked_user(session: AsyncSession, account: Account) -> User:
     return await session.get_one(User, account.user_id, with_for_update={"key_share": True}, populate_existing=True)
 
@@ -134,15 +119,6 @@ async def _locked_product(session: AsyncSession, actor: Actor, product_id: UUID)
     if product is None:
         raise NotFound(_("There is no such product."))
     return product
-
-
-async def _locked_item(session: AsyncSession, item_id: UUID) -> CatalogueItem:
-    statement = select(CatalogueItem).where(CatalogueItem.id == item_id)
-    found = await session.scalars(statement.with_for_update().execution_options(populate_existing=True))
-    item: CatalogueItem | None = found.one_or_none()
-    if item is None:
-        raise NotFound(_("There is no such item."))
-    return item
 
 
 async def _locked_lot(session: AsyncSession, actor: Actor, lot_id: UUID) -> Lot:

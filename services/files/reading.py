@@ -6,11 +6,11 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
-from models import FileKind, FileState, StoredFile
+from models import FileState, StoredFile
 from services.core import file_urls
 from services.core.errors import NotFound
 from services.core.i18n import _
-from services.files import drawing
+from services.files.keeping import objects_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,10 @@ async def find_content(session: AsyncSession, file_id: str, size: str, *, expire
     file = (await session.scalars(statement)).one_or_none()
     if file is None:
         raise _missing()
-    if size not in ((drawing.LARGE, drawing.SMALL) if file.kind is FileKind.IMAGE else ("file",)):
+    content = Content(file, size, int(expires))
+    if content.key not in objects_of(file):
         raise _missing()
-    return Content(file, size, int(expires))
+    return content
 
 
 def _missing() -> NotFound:

@@ -61,12 +61,8 @@ async def _strays() -> AsyncIterator[list[str]]:
     """Objects of no row, in batches: what is younger may be about to get one in another process."""
     before = clock.now() - WAITING
     for purpose in FilePurpose:
-        found = [
-            entry.key
-            async for entry in storage.current().list(str(purpose))
-            if entry.modified_at < before and entry.key.count("/") == 3
-        ]
-        for keys in (found[start : start + AT_ONCE] for start in range(0, len(found), AT_ONCE)):
+        async for page in storage.current().list_pages(purpose):
+            keys = [entry.key for entry in page if entry.modified_at < before and entry.key.count("/") == 3]
             known = {key.rpartition("/")[0] for key in keys}
             async with session_scope(read_only=True) as session:
                 kept = set(await session.scalars(select(StoredFile.key).where(col(StoredFile.key).in_(known))))

@@ -750,6 +750,20 @@ async def test_objects_without_a_row_go_after_a_day(rolled_back: RolledBack) -> 
     assert foreign in await keys()
 
 
+async def test_objects_without_a_row_are_found_on_every_page_of_the_list(
+    rolled_back: RolledBack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "LISTED_AT_ONCE", 2)
+    storage.use(storage.open_storage(f"file://{tmp_path}"))
+    for _each in range(5):
+        await storage.current().put(f"lot/2026/{uuid4().hex}/large", b"stray", media_type="image/webp")
+
+    (entry, *_rest) = [each async for each in storage.current().list()]
+    with clock.frozen(entry.modified_at + timedelta(days=1, minutes=1)):
+        assert await files.tidy() == "0 files, 5 stray objects"
+    assert await keys() == set()
+
+
 async def test_a_storage_that_is_down_keeps_the_rows(session: AsyncSession, alice: Actor) -> None:
     """Objects go first: a row that is left leads back to them."""
     ailing = Ailing(takes=2)

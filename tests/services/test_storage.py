@@ -60,8 +60,8 @@ def bucket(s3: S3Server) -> Storage:
     return storage.open_storage(s3.url())
 
 
-async def streamed(store: Storage, key: str, start: int = 0, end: int | None = None) -> bytes:
-    return b"".join([chunk async for chunk in store.stream(key, start=start, end=end)])
+async def streamed(store: Storage, key: str, start: int = 0) -> bytes:
+    return b"".join([chunk async for chunk in store.stream(key, start=start)])
 
 
 async def keys(store: Storage, prefix: str = "") -> list[str]:
@@ -100,28 +100,14 @@ async def test_a_file_is_put_a_part_at_a_time(store: Storage, tmp_path: Path) ->
 
     assert await store.size("a/long") == len(body)
     assert await streamed(store, "a/long") == body
-    assert await streamed(store, "a/long", storage.PART - 3, storage.PART + 3) == body[storage.PART - 3 :][:6]
+    assert await streamed(store, "a/long", storage.PART - 3) == body[storage.PART - 3 :]
 
 
-@pytest.mark.parametrize(
-    ("start", "end", "expected"),
-    [
-        (0, None, BODY),
-        (4, None, BODY[4:]),
-        (9, None, b"9"),
-        (2, 5, b"234"),
-        (0, 1, b"0"),
-        (5, 1000, BODY[5:]),
-        (3, 3, b""),
-        (5, 2, b""),
-        (10, None, b""),
-        (50, 60, b""),
-    ],
-)
-async def test_a_part_of_it_is_streamed(start: int, end: int | None, expected: bytes, store: Storage) -> None:
+@pytest.mark.parametrize(("start", "expected"), [(0, BODY), (4, BODY[4:]), (9, b"9"), (10, b""), (50, b"")])
+async def test_a_part_of_it_is_streamed(start: int, expected: bytes, store: Storage) -> None:
     await store.put("a/one", BODY, media_type=PDF)
 
-    assert await streamed(store, "a/one", start, end) == expected
+    assert await streamed(store, "a/one", start) == expected
 
 
 async def test_what_is_not_there_is_not_found(store: Storage) -> None:
