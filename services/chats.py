@@ -57,12 +57,15 @@ def visible_to(actor: Actor) -> Sequence[sa.ColumnElement[bool]]:
     here = col(Chat.household_id) == actor.household_id
     if actor.role is None:
         return (here,)
+    is_member = sa.exists().where(
+        col(Membership.household_id) == actor.household_id, col(Membership.user_id) == actor.user_id
+    )
     chosen = (
         sa.exists()
         .where(col(ChatMember.chat_id) == col(Chat.id), col(ChatMember.user_id) == actor.user_id)
         .correlate(Chat)
     )
-    return here, sa.or_(col(Chat.is_for_all), chosen)
+    return here, is_member, sa.or_(col(Chat.is_for_all), chosen)
 
 
 async def load(session: AsyncSession, actor: Actor, chat_id: UUID, *, lock: bool = False) -> Chat:
@@ -323,7 +326,7 @@ async def _list_chosen(session: AsyncSession, found: Iterable[Chat]) -> dict[UUI
 
 
 async def _take_turns(session: AsyncSession, actor: Actor) -> None:
-    """Let those who make chats or change who belongs to one wait for each other, and for those who leave."""
+    """Let those who make chats or change them wait for each other, for those who leave, and for those who talk."""
     await session.scalars(select(Household.id).where(Household.id == actor.household_id).with_for_update())
 
 

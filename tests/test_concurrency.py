@@ -1,7 +1,7 @@
 """Many at once, on real connections that commit: nothing is oversold, lost or booked twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -13,6 +13,8 @@ import pytest_asyncio
 from alembic import command
 from fastapi import FastAPI
 from httpx import AsyncClient, Response
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select, update
 
@@ -23,8 +25,6 @@ from models import (
     Attachment,
     Category,
     ChallengeKind,
-    Chat,
-    ChatMember,
     Delivery,
     Event,
     EventKind,
@@ -32,7 +32,6 @@ from models import (
     LinkPurpose,
     LiveKind,
     Membership,
-    Message,
     Notification,
     Outbox,
     Passkey,
@@ -46,7 +45,9 @@ from services import (
     accounts,
     challenges,
     chats,
+    households,
     initial,
+    messages,
     one_time_links,
     passkeys,
     passwords,
@@ -54,19 +55,23 @@ from services import (
     seeding,
     sessions,
     staff_roles,
+    stock,
     sweep,
 )
 from services.core import clock, states
-from services.core.errors import Conflict, Gone
-from services.messages import writing
+from services.core.errors import Conflict, Gone, NotFound
 from services.permissions import Actor
+from services.schemas.chats import ChatUpdate
 from services.schemas.staff_roles import StaffRoleCreate
+from services.schemas.stock import ProductConsume
+from services.schemas.talk import MessageCreate, MessageUpdate
 from tests.committing import committing_app, newcomer
 from tests.conftest import TODAY, make_actor
 from tests.factories import assert_ledger_holds, make_file, make_message
 from tests.servers import ENGINES, empty_database, settings_for
 
 AT_ONCE = 50
+PATIENCE = 60
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -256,6 +261,21 @@ async def test_who_mentions_somebody_and_who_changes_the_chat_do_not_hold_each_o
     assert sorted(answer.status_code for answer in answers) == [200] * 20 + [201] * 20
 
 
+async def test_who_talks_of_a_lot_waits_for_who_books_on_it_before_the_chat_is_held(client: AsyncClient) -> None:
+    """Who books holds the lot, and then the chats in which that is said."""
+    (chat,) = (await client.get("chats")).json()["items"]
+    await client.patch(f"chats/{chat['id']}", json={"tells_stock": True})
+    lot_id, ann = await add_milk(client, "2"), await owner_of(client)
+    lot = (await client.get(f"lots/{lot_id}")).json()
+    for about in ({"lot_id": str(lot_id)}, {"product_id": lot["product"]["id"]}):
+        async with session_scope() as booking:
+            await stock.consume_product(booking, ann, UUID(lot["product"]["id"]), ProductConsume(quantity=Decimal(1)))
+            said = asyncio.create_task(client.post(f"chats/{chat['id']}/messages", json={"content": "Milk?", **about}))
+            await until_somebody_waits(booking)
+
+        assert (await said).status_code == 201
+
+
 async def test_a_message_and_its_chat_are_deleted_at_once(client: AsyncClient) -> None:
     """One locks the message and then its file, the other must not do so the other way round."""
     home = UUID(client.base_url.path.rstrip("/").rpartition("/")[2])
@@ -277,32 +297,76 @@ async def test_a_message_and_its_chat_are_deleted_at_once(client: AsyncClient) -
     assert {answer.status_code for answer in answers} <= {204, 404}
 
 
-async def test_who_is_put_out_of_a_chat_meanwhile_says_nothing_in_it(
-    client: AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    chat = (await client.post("chats", json={"title": "Shopping", "is_for_all": False})).json()["id"]
-    may_talk, other = writing._may_talk, await make_user("Zoe")
+PutOut = Callable[[AsyncSession, Actor, UUID, UUID], Awaitable[object]]
 
-    async def is_put_out(session: AsyncSession, actor: Actor, found: Chat) -> None:
-        # On SQLite nobody writes before this session has ended.
-        if is_postgresql(session):
-            async with session_scope() as meanwhile:
-                await _put_out(meanwhile, found, other)
-        await may_talk(session, actor, found)
-        if not is_postgresql(session):
-            await _put_out(session, found, other)
 
-    monkeypatch.setattr(writing, "_may_talk", is_put_out)
+async def _out_of_chat(session: AsyncSession, by: Actor, chat_id: UUID, _user_id: UUID) -> None:
+    await chats.edit_chat(session, by, chat_id, ChatUpdate(member_ids=[by.user_id]))
 
-    answer = await client.post(f"chats/{chat}/messages", json={"content": "milk?"})
 
-    assert answer.status_code == 404
+async def _out_of_household(session: AsyncSession, by: Actor, _chat_id: UUID, user_id: UUID) -> None:
+    await households.remove_member(session, by, user_id)
+
+
+@pytest.mark.parametrize("put_out", [_out_of_chat, _out_of_household])
+async def test_who_is_put_out_meanwhile_says_nothing_after_that(client: AsyncClient, put_out: PutOut) -> None:
+    ann = await owner_of(client)
+    zoe = replace(ann, user_id=await make_user("Zoe"), role=Role.MEMBER)
+    (chat,) = (await client.get("chats")).json()["items"]
+    async with session_scope() as session:
+        session.add(Membership(household_id=zoe.household_id, user_id=zoe.user_id, role=Role.MEMBER))
+        said = await make_message(session, UUID(chat["id"]), zoe, "Milk?")
+
+    async def post(session: AsyncSession) -> None:
+        await messages.post(session, zoe, said.chat_id, MessageCreate(content="Bread?"))
+
+    async def edit(session: AsyncSession) -> None:
+        await messages.edit(session, zoe, said.chat_id, said.id, MessageUpdate(content="Bread?"))
+
+    async def react(session: AsyncSession) -> None:
+        await messages.react(session, zoe, said.chat_id, said.id, "👍")
+
+    async def talk(act: Callable[[AsyncSession], Awaitable[None]]) -> None:
+        async with session_scope() as talking:
+            await act(talking)
+
+    async def put_out_at_once() -> None:
+        async with session_scope() as putting_out:
+            await putting_out.execute(text("SET LOCAL lock_timeout = '50ms'"))
+            await put_out(putting_out, ann, said.chat_id, zoe.user_id)
+
+    async with session_scope() as talking:
+        await post(talking)
+        # What is being said is said before; on SQLite nobody else writes meanwhile.
+        if is_postgresql(talking):
+            with pytest.raises(DBAPIError, match="lock timeout"):
+                await put_out_at_once()
+
+    async with session_scope() as putting_out:
+        await put_out(putting_out, ann, said.chat_id, zoe.user_id)
+        acts = [asyncio.create_task(talk(act)) for act in (post, edit, react)]
+        await until_somebody_waits(putting_out, len(acts))
+    for each in await asyncio.gather(*acts, return_exceptions=True):
+        assert isinstance(each, NotFound)
+
+
+async def owner_of(client: AsyncClient) -> Actor:
+    """Whose client it is."""
+    home = UUID(client.base_url.path.rstrip("/").rpartition("/")[2])
     async with session_scope(read_only=True) as session:
-        assert not (await session.scalars(select(Message).where(Message.chat_id == UUID(chat)))).all()
+        owner = select(Membership.user_id).where(Membership.household_id == home, Membership.role == Role.OWNER)
+        user_id = (await session.scalars(owner)).one()
+    return replace(make_actor("alice"), user_id=user_id, household_id=home)
 
 
-async def _put_out(session: AsyncSession, chat: Chat, other: UUID) -> None:
-    await session.execute(update(ChatMember).where(col(ChatMember.chat_id) == chat.id).values(user_id=other))
+async def until_somebody_waits(session: AsyncSession, count: int = 1) -> None:
+    """For a lock. On SQLite whoever else writes waits for this session anyway."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(PATIENCE):
+        while is_postgresql(session):
+            async with session_scope(read_only=True) as looking:
+                if (await looking.execute(text(waiting))).scalar_one() >= count:
+                    return
 
 
 # Accounts

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from db import insert_new
-from models import Attachment, Chat, Household, Mention, Message, MessageRevision, Reaction
-from services import audit, chats, files, guard, mentions, products, stock, stock_talk
+from models import Attachment, Chat, Household, Lot, Mention, Message, MessageRevision, Product, Reaction
+from services import audit, chats, files, guard, mentions, stock_talk
 from services.core import clock
 from services.core.errors import Conflict, InvalidInput, NotFound, PermissionDenied
 from services.core.i18n import _
@@ -25,20 +25,16 @@ MAX_EMOJI = 20
 
 async def post(session: AsyncSession, actor: Actor, chat_id: UUID, data: MessageCreate) -> MessageRead:
     """Say something. Raises `Conflict` in a chat that was put away, and `LimitExceeded`."""
-    chat = await chats.load(session, actor, chat_id)
+    chat = await _enter(session, actor, chat_id)
     await _may_talk(session, actor, chat)
     content = _content(data.content, is_alone=not data.attachment_ids)
     await _check_links(session, actor, chat, data)
     attached = await files.find_attachable(session, actor, data.attachment_ids)
     named = await _find_named(session, actor, chat, content)
-    if named:
-        # What they are told refers to the household. Whoever changes who belongs to a chat locks that first, too.
-        here = select(Household.id).where(Household.id == chat.household_id)
-        await session.scalars(here.with_for_update(read=True, key_share=True))
 
     message = Message(
         chat_id=chat.id,
-        seq=await _next_seq(session, actor, chat),
+        seq=await _next_seq(session, chat),
         author_id=actor.user_id,
         content=content,
         content_key=fold(content),
@@ -92,7 +88,7 @@ async def delete(session: AsyncSession, actor: Actor, chat_id: UUID, message_id:
         return
     _keep_revision(session, message)
     message.content = message.content_key = ""
-    message.reply_to_id = message.product_id = message.lot_id = None
+    message.reply_to_id = message.product_id = message.lot_id = message.event_id = None
     message.deleted_at = clock.now()
     gone = await session.execute(
         sa.delete(Attachment).where(col(Attachment.message_id) == message.id).returning(col(Attachment.file_id))
@@ -149,6 +145,16 @@ async def unreact(session: AsyncSession, actor: Actor, chat_id: UUID, message_id
     return await _changed(session, chat, message)
 
 
+async def _enter(session: AsyncSession, actor: Actor, chat_id: UUID) -> Chat:
+    """The chat. From here on, whoever would put somebody out of it or of the household, or it away, waits.
+
+    They lock the household first, too. Raises `NotFound`.
+    """
+    here = select(Household.id).where(Household.id == actor.household_id)
+    await session.scalars(here.with_for_update(read=True, key_share=True))
+    return await chats.load(session, actor, chat_id)
+
+
 async def _may_talk(session: AsyncSession, actor: Actor, chat: Chat) -> None:
     """Not in what was put away, nor as staff who reads there, nor too often."""
     if actor.role is None:
@@ -161,7 +167,7 @@ async def _hold(
     session: AsyncSession, actor: Actor, chat_id: UUID, message_id: UUID, *, is_there: bool = True
 ) -> tuple[Chat, Message]:
     """Lock a message. Raises `NotFound`, and `Conflict` for one that was deleted."""
-    chat = await chats.load(session, actor, chat_id)
+    chat = await _enter(session, actor, chat_id)
     statement = select(Message).where(Message.chat_id == chat.id, Message.id == message_id)
     held = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
     message: Message | None = (await session.scalars(held)).one_or_none()
@@ -172,25 +178,18 @@ async def _hold(
     return chat, message
 
 
-async def _next_seq(session: AsyncSession, actor: Actor, chat: Chat) -> int:
-    """The number of the next message. From here on, whoever else talks in this chat waits until the commit.
-
-    Raises `NotFound` and `Conflict` for what has become of it meanwhile.
-    """
-    numbered = await session.execute(
+async def _next_seq(session: AsyncSession, chat: Chat) -> int:
+    """The number of the next message. From here on, whoever else talks in this chat waits until the commit."""
+    seq: int | None = await session.scalar(
         sa.update(Chat)
-        .where(col(Chat.id) == chat.id, col(Chat.archived_at).is_(None))
+        .where(col(Chat.id) == chat.id)
         .values(last_seq=col(Chat.last_seq) + 1)
-        .returning(col(Chat.last_seq), col(Chat.is_for_all))
+        .returning(col(Chat.last_seq))
         .execution_options(synchronize_session=False)
     )
-    row = numbered.tuples().one_or_none()
-    if row is None or not row[1]:
-        # It may be gone by now, or its author out of it.
-        await chats.load(session, actor, chat.id)
-    if row is None:
-        raise Conflict(_("This chat is archived."), code="archived")
-    return row[0]
+    if seq is None:  # deleted meanwhile
+        raise NotFound(_("There is no such chat."))
+    return seq
 
 
 def _content(typed: str, *, is_alone: bool) -> str:
@@ -203,14 +202,20 @@ def _content(typed: str, *, is_alone: bool) -> str:
 
 
 async def _check_links(session: AsyncSession, actor: Actor, chat: Chat, data: MessageCreate) -> None:
+    """Raises `InvalidInput`. Holds what it is about: before the chat, as whoever books does whose booking is said."""
     if data.reply_to_id:
         answered = select(Message.id).where(Message.chat_id == chat.id, Message.id == data.reply_to_id)
         if (await session.scalars(answered)).first() is None:
             raise InvalidInput({"reply_to_id": _("There is no such message.")})
-    if data.product_id:
-        await products.get_product(session, actor, data.product_id, field="product_id")
-    if data.lot_id and not await stock.find_lots(session, actor, [data.lot_id]):
+    if data.product_id and not await _hold_here(session, actor, Product, data.product_id):
+        raise InvalidInput({"product_id": _("There is no such product.")})
+    if data.lot_id and not await _hold_here(session, actor, Lot, data.lot_id):
         raise InvalidInput({"lot_id": _("There is no such lot.")})
+
+
+async def _hold_here(session: AsyncSession, actor: Actor, table: type[Product | Lot], linked_id: UUID) -> bool:
+    found = select(table.id).where(table.household_id == actor.household_id, table.id == linked_id)
+    return (await session.scalars(found.with_for_update(read=True, key_share=True))).first() is not None
 
 
 async def _find_named(session: AsyncSession, actor: Actor, chat: Chat, content: str) -> Sequence[UUID]:
