@@ -66,15 +66,32 @@ async def find_shared(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID
     return {row[0].id: SharedNotification(row[0].message_id is not None, partial(_read, row)) for row in rows}
 
 
+class Unread(NamedTuple):
+    """How many one has not read: all of them, and without what people said to each other."""
+
+    all: int = 0
+    without_talk: int = 0
+
+    def heard_by(self, *, hears_talk: bool) -> int:
+        return self.all if hears_talk else self.without_talk
+
+
 async def count_unread(session: AsyncSession, account: Account) -> int:
-    counted = await session.execute(_unread_of({account.user_id}).where(_may_be_told(account)))
-    return dict(counted.tuples().all()).get(account.user_id, 0)
+    unread = (await count_unread_of(session, {account.user_id})).get(account.user_id, Unread())
+    return unread.heard_by(hears_talk=account.hears_talk)
 
 
-async def count_unread_of(session: AsyncSession, user_ids: Collection[UUID]) -> dict[UUID, int]:
+async def count_unread_of(session: AsyncSession, user_ids: Collection[UUID]) -> dict[UUID, Unread]:
     """By user; those who have none are not among them."""
-    counted = await session.execute(_unread_of(user_ids))
-    return dict(counted.tuples().all())
+    counted = await session.execute(
+        sa.select(col(Notification.user_id), sa.func.count(), sa.func.count().filter(sa.not_(_is_talk)))
+        .join(Membership, _still_a_member())
+        .outerjoin(Message, col(Message.id) == col(Notification.message_id))
+        .outerjoin(Chat, col(Chat.id) == col(Message.chat_id))
+        .where(col(Notification.user_id).in_(user_ids), *_unread(), _is_seen())
+        .group_by(col(Notification.user_id))
+    )
+    return {user_id: Unread(*counts) for user_id, *counts in counted}
 
 
 async def find_unread(session: AsyncSession, account: Account, notification_id: UUID) -> NotificationRead | None:
@@ -99,7 +116,7 @@ async def mark_read(session: AsyncSession, account: Account, notification_id: UU
 async def mark_all_read(session: AsyncSession, account: Account) -> None:
     marked = await session.execute(
         update(Notification)
-        .where(col(Notification.user_id) == account.user_id, *_unread())
+        .where(col(Notification.user_id) == account.user_id, *_unread(), _may_be_told(account))
         .values(read_at=clock.now())
         .returning(col(Notification.id))
     )
@@ -148,21 +165,12 @@ def _is_seen() -> sa.ColumnElement[bool]:
     )
 
 
+_is_talk = col(Notification.kind) == NotificationKind.MENTION
+
+
 def _may_be_told(account: Account) -> sa.ColumnElement[bool]:
     """Talk is between people: neither staff who acts as one of them nor a program hears it."""
-    is_talk = col(Notification.kind) == NotificationKind.MENTION
-    return sa.true() if account.hears_talk else sa.not_(is_talk)
-
-
-def _unread_of(user_ids: Collection[UUID]) -> sa.Select[tuple[UUID, int]]:
-    return (
-        sa.select(col(Notification.user_id), sa.func.count())
-        .join(Membership, _still_a_member())
-        .outerjoin(Message, col(Message.id) == col(Notification.message_id))
-        .outerjoin(Chat, col(Chat.id) == col(Message.chat_id))
-        .where(col(Notification.user_id).in_(user_ids), *_unread(), _is_seen())
-        .group_by(col(Notification.user_id))
-    )
+    return sa.true() if account.hears_talk else sa.not_(_is_talk)
 
 
 def _visible_to(account: Account) -> sa.Select[Any]:

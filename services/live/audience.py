@@ -15,8 +15,12 @@ from services.core.i18n import DEFAULT_LOCALE
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """What makes the same thing read differently."""
+    """What makes the same thing read differently.
 
+    `hears_talk`: what people say to each other is for themselves, not for staff who acts as them, nor for machines.
+    """
+
+    hears_talk: bool
     locale: str = DEFAULT_LOCALE
     time_zone: str = "UTC"
     soon_days: int = 0
@@ -24,16 +28,16 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """A session or API key, and its user as a reader in each of their households.
-
-    `hears_talk`: what people say to each other is for themselves, not for staff who acts as them, nor for machines.
-    """
+    """A session or API key, and its user as a reader in each of their households."""
 
     session_id: UUID
     user_id: UUID
-    hears_talk: bool
     reader: Reader
     households: Mapping[UUID, Reader]
+
+    @property
+    def hears_talk(self) -> bool:
+        return self.reader.hears_talk
 
     def reader_in(self, household_id: UUID | None) -> Reader:
         return self.households.get(household_id, self.reader) if household_id else self.reader
@@ -62,11 +66,11 @@ async def load(session: AsyncSession, session_ids: Collection[UUID]) -> dict[UUI
     for session_id, is_own, user_id, locale, household_id, household_locale, time_zone, soon_days in rows:
         audience = found.get(session_id)
         if audience is None:
-            reader = Reader(locale or household_locale or DEFAULT_LOCALE)
-            audience = found[session_id] = Audience(session_id, user_id, bool(is_own), reader, {})
+            reader = Reader(bool(is_own), locale or household_locale or DEFAULT_LOCALE)
+            audience = found[session_id] = Audience(session_id, user_id, reader, {})
         if household_id:
             assert isinstance(audience.households, dict)
-            audience.households[household_id] = Reader(locale or household_locale, time_zone, soon_days)
+            audience.households[household_id] = Reader(bool(is_own), locale or household_locale, time_zone, soon_days)
     return found
 
 

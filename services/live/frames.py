@@ -14,6 +14,7 @@ from models import LiveKind
 from services import chats, events, messages, notifications, stock, wording
 from services.core.i18n import _, use_locale
 from services.live.audience import Audience, Reader
+from services.notifications import Unread
 from services.schemas.notifications import NotificationRead
 from services.schemas.stock import EventRead
 from services.schemas.talk import MessageRead
@@ -82,7 +83,7 @@ class Told:
         reader = audience.reader_in(self.household_id)
         if self.chat_id is not None:
             # What is said in a chat is the same for all who speak a language.
-            reader = Reader(reader.locale)
+            reader = Reader(reader.hears_talk, reader.locale)
         text = self._texts.get(reader)
         if text is None:
             use_locale(reader.locale)
@@ -109,12 +110,11 @@ async def read(session: AsyncSession, words: Sequence[Word]) -> list[Told]:
 
 
 async def _find_hearers(session: AsyncSession, told: Sequence[Told]) -> None:
-    chat_ids = {each.chat_id for each in told if each.chat_id and each.kind is not LiveKind.CHAT_DELETED}
-    if chat_ids:
-        hearers = await chats.find_hearers(session, chat_ids)
-        for each in told:
-            if each.chat_id in chat_ids and each.kind is not LiveKind.CHAT_DELETED:
-                each.hearers = hearers.get(each.chat_id, NOBODY)
+    of_chats = [(each, each.chat_id) for each in told if each.chat_id and each.kind is not LiveKind.CHAT_DELETED]
+    if of_chats:
+        hearers = await chats.find_hearers(session, {chat_id for _each, chat_id in of_chats})
+        for each, chat_id in of_chats:
+            each.hearers = hearers.get(chat_id, NOBODY)
 
 
 async def _tell_lots(session: AsyncSession, words: Sequence[Word]) -> list[Told]:
@@ -134,7 +134,7 @@ async def _tell_notifications(session: AsyncSession, words: Sequence[Word]) -> l
     return [
         Told(
             word,
-            partial(_notification, found[word.subject_id].read, unread.get(word.user_id, 0)),
+            partial(_notification, found[word.subject_id].read, unread.get(word.user_id, Unread())),
             is_talk=found[word.subject_id].is_talk,
         )
         for word in words
@@ -144,7 +144,7 @@ async def _tell_notifications(session: AsyncSession, words: Sequence[Word]) -> l
 
 async def _tell_read(session: AsyncSession, words: Sequence[Word]) -> list[Told]:
     unread = await notifications.count_unread_of(session, {word.user_id for word in words})
-    return [Told(word, partial(_plain, {"id": word.subject_id}, unread=unread.get(word.user_id, 0))) for word in words]
+    return [Told(word, partial(_marked, word.subject_id, unread.get(word.user_id, Unread()))) for word in words]
 
 
 async def _tell_messages(session: AsyncSession, words: Sequence[Word]) -> list[Told]:
@@ -171,10 +171,12 @@ async def _tell_markers(_session: AsyncSession, words: Sequence[Word]) -> list[T
 
 async def _tell_chats_gone(_session: AsyncSession, words: Sequence[Word]) -> list[Told]:
     """Who saw one, and does no more, is in the word: nobody can look that up any more."""
-    told = [Told(word, partial(_plain, {"id": word.subject_id}), chat_id=word.subject_id) for word in words]
-    for word, each in zip(words, told, strict=True):
+    told = []
+    for word in words:
+        each = Told(word, partial(_plain, {"id": word.subject_id}), chat_id=word.subject_id)
         named = word.data["hearers"]
         each.hearers = None if named is None else frozenset(map(UUID, named))
+        told.append(each)
     return told
 
 
@@ -209,13 +211,17 @@ def _said(booking: EventRead) -> str:
     return _("{name}: {what}").format(name=wording.doer(booking), what=what) if booking.actor else what
 
 
-def _notification(read: Callable[[], NotificationRead], unread: int, _reader: Reader) -> dict[str, Any]:
-    return {"data": read().model_dump(mode="json"), "unread": unread}
+def _notification(read: Callable[[], NotificationRead], unread: Unread, reader: Reader) -> dict[str, Any]:
+    return {"data": read().model_dump(mode="json"), "unread": unread.heard_by(hears_talk=reader.hears_talk)}
+
+
+def _marked(notification_id: UUID | None, unread: Unread, reader: Reader) -> dict[str, Any]:
+    return {"data": {"id": notification_id}, "unread": unread.heard_by(hears_talk=reader.hears_talk)}
 
 
 def _message(message: MessageRead, _reader: Reader) -> dict[str, Any]:
     return {"data": messages.in_words(message).model_dump(mode="json")}
 
 
-def _plain(data: dict[str, Any], _reader: Reader, **more: Any) -> dict[str, Any]:
-    return {"data": data, **more}
+def _plain(data: dict[str, Any], _reader: Reader) -> dict[str, Any]:
+    return {"data": data}

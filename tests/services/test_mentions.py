@@ -1,5 +1,6 @@
 """Mentions: whom a message names hears of it once, at once, where they want to, and only if they may read it."""
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -369,10 +370,27 @@ async def test_neither_do_they_on_sockets(session: AsyncSession, alice: Actor, b
 
     (frame,) = await frames.read(session, [frames.Word(*(getattr(row, name) for name in frames.Word._fields))])
 
-    bobs = Audience(bob.session_id, bob.user_id, True, Reader(), {})
+    bobs = Audience(bob.session_id, bob.user_id, Reader(hears_talk=True), {})
     assert frame.is_for(bobs)
     assert "a secret" in frame.text_for(bobs)
-    assert not frame.is_for(replace(bobs, hears_talk=False))
+    assert not frame.is_for(replace(bobs, reader=Reader(hears_talk=False)))
+
+
+async def test_nor_do_they_count_it_or_mark_it_as_read(session: AsyncSession, alice: Actor, bob: Actor) -> None:
+    await mentions.tell(session, await make_message(session, alice, "@Bob, a secret"), [bob.user_id])
+    await make_lot(session, alice, product="Bolt", expires_on=TODAY)
+    await session.commit()
+    await sweep.sweep()
+    row = (await session.scalars(select(Outbox).where(Outbox.kind == LiveKind.NOTIFICATION_CREATED))).all()[-1]
+    program = replace(make_account(bob), scopes=frozenset({"notifications:write"}))
+
+    (frame,) = await frames.read(session, [frames.Word(*(getattr(row, name) for name in frames.Word._fields))])
+    await notifications.mark_all_read(session, program)
+
+    for hears_talk, unread in ((True, 2), (False, 1)):
+        text = frame.text_for(Audience(bob.session_id, bob.user_id, Reader(hears_talk), {}))
+        assert json.loads(text)["unread"] == unread
+    assert await notifications.count_unread(session, bob) == 1
 
 
 # Where it is shown
