@@ -444,8 +444,8 @@ async def edit_form(
 async def edit_message(
     request: Request, chat_id: UUID, message_id: UUID, session: SessionDep, actor: ActorDep
 ) -> Response:
-    # What was emptied is nothing that was left out.
-    form = parse(MessageUpdate, {"content": " ", **await read(request)})
+    # What was emptied was not left out.
+    form = parse(MessageUpdate, {"content": (await read(request)).get("content") or " "})
     edited = await form.attempt(session, lambda data: messages.edit(session, actor, chat_id, message_id, data))
     if edited is None:
         return await _edit_page(request, session, actor, chat_id, message_id, form, status_code=422)

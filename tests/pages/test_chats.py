@@ -14,7 +14,7 @@ from services.permissions import Actor
 from services.schemas.chats import ChatCreate, ChatRead
 from services.schemas.talk import MessageCreate, MessageFilters, MessageRead
 from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOWHERE
-from tests.factories import make_lot, make_product
+from tests.factories import make_file, make_lot, make_product
 from tests.pages import html
 from tests.pages.ways import BOTH_WAYS, ClientOf, assert_sent, ends_whole, form_at, refused, shows, toast_of
 
@@ -411,6 +411,23 @@ async def test_an_edit_to_nothing_comes_back(
     errors, _values = refused(answer, at)
     assert errors["content"]
     assert ends_whole(answer) is not htmx
+
+
+@BOTH_WAYS
+async def test_what_came_with_a_file_may_lose_its_words(
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, htmx: bool
+) -> None:
+    chat = await talk_of(session, alice)
+    file = make_file(alice)
+    session.add(file)
+    await session.flush()
+    data = MessageCreate(content="Look", attachment_ids=[file.id])
+    message = await messages.post(session, alice, chat.id, data)
+    await session.commit()
+
+    await browser_of(alice, htmx=htmx).post(f"/chats/{chat.id}/messages/{message.id}/edit", data={"content": ""})
+
+    assert await said_in(session, alice, chat) == [""]
 
 
 @BOTH_WAYS

@@ -830,3 +830,15 @@ async def test_nobody_edits_what_the_system_says(session: AsyncSession, alice: A
     with pytest.raises(PermissionDenied):
         await messages.delete(session, bob, CHAT, message.id)
     await messages.react(session, bob, CHAT, message.id, "👍")
+
+
+async def test_what_the_system_said_can_be_deleted_too(session: AsyncSession, alice: Actor, bob: Actor) -> None:
+    await listen(session, alice)
+    await make_lot(session, bob)
+    await told(session)
+    (message,) = (await read(session, alice)).items
+
+    await messages.delete(session, alice, CHAT, message.id)
+
+    (deleted,) = (await read(session, alice)).items
+    assert (deleted.content, deleted.lot, deleted.event, deleted.deleted_at) == ("", None, None, NOW)
