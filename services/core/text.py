@@ -8,8 +8,10 @@ from email_validator import EmailNotValidError, validate_email
 _DIRECTION_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-# Letters and symbols that show as nothing.
-_INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+# Letters, symbols and marks that show as nothing: fillers, joiners, and what only chooses how another one looks.
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0") | frozenset(
+    map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])
+)
 
 
 def has_forbidden_characters(text: str, *, multiline: bool = False) -> bool:

@@ -60,7 +60,9 @@ def test_characters_that_nobody_types_are_refused(bad: str) -> None:
         TypeAdapter(types.Name).validate_python(bad)
 
 
-@pytest.mark.parametrize("blank", ["", "  ", "\u200b", "\u2060\ufeff", "\u3164", "\xa0"])
+@pytest.mark.parametrize(
+    "blank", ["", "  ", "\u200b", "\u2060\ufeff", "\u3164", "\xa0", "\ufe0f", "\u034f \u180b", "\U000e0100"]
+)
 def test_what_cannot_be_seen_is_no_name(blank: str) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(types.Name).validate_python(blank)
