@@ -180,16 +180,16 @@ async def get_item(session: AsyncSession, item_id: UUID, *, lock: bool = False) 
 
 
 async def set_picture(session: AsyncSession, by: Account, item_id: UUID, file: StoredFile) -> None:
-    await _change_picture(session, "panel.catalogue-item:picture", by, item_id, file.id)
+    await _change_picture(session, by, item_id, action="panel.catalogue-item:picture", picture_id=file.id)
 
 
 async def remove_picture(session: AsyncSession, by: Account, item_id: UUID) -> None:
     """It is fine when there is none."""
-    await _change_picture(session, "panel.catalogue-item:remove-picture", by, item_id, None)
+    await _change_picture(session, by, item_id, action="panel.catalogue-item:remove-picture", picture_id=None)
 
 
 async def _change_picture(
-    session: AsyncSession, action: str, by: Account, item_id: UUID, picture_id: UUID | None
+    session: AsyncSession, by: Account, item_id: UUID, *, action: str, picture_id: UUID | None
 ) -> None:
     item = await get_item(session, item_id, lock=True)
     before, after = {"picture": item.picture_id}, {"picture": picture_id}

@@ -54,12 +54,12 @@ async def avatar_urls(session: AsyncSession, user_ids: Iterable[UUID]) -> dict[U
 
 
 async def set_product_picture(session: AsyncSession, actor: Actor, product_id: UUID, file: StoredFile) -> None:
-    await _change_product_picture(session, "products:picture", actor, product_id, file.id)
+    await _change_product_picture(session, actor, product_id, action="products:picture", picture_id=file.id)
 
 
 async def remove_product_picture(session: AsyncSession, actor: Actor, product_id: UUID) -> None:
     """It is fine when there is none."""
-    await _change_product_picture(session, "products:remove_picture", actor, product_id, None)
+    await _change_product_picture(session, actor, product_id, action="products:remove_picture", picture_id=None)
 
 
 async def add_lot_photo(session: AsyncSession, actor: Actor, lot_id: UUID, file: StoredFile) -> None:
@@ -98,7 +98,7 @@ async def list_lot_photos(session: AsyncSession, lot_id: UUID) -> list[FileRead]
 
 
 async def _change_product_picture(
-    session: AsyncSession, action: str, actor: Actor, product_id: UUID, picture_id: UUID | None
+    session: AsyncSession, actor: Actor, product_id: UUID, *, action: str, picture_id: UUID | None
 ) -> None:
     product = await _locked_product(session, actor, product_id)
     before, after = {"picture": product.picture_id}, {"picture": picture_id}
