@@ -7,7 +7,7 @@ object that is not there raises `NotFound`. Never call it with a session open.
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -134,7 +134,7 @@ class Storage:
             for entry in page:
                 yield entry
 
-    async def list_pages(self, prefix: str = "") -> AsyncIterator["list[Entry]"]:
+    async def list_pages(self, prefix: str = "") -> AsyncIterator[Sequence[Entry]]:
         """As `list`, some at once. They may be deleted meanwhile."""
         with _failing(self, "list", prefix, missing=Unavailable):
             below = _checked(prefix) if prefix else None
