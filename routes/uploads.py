@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any, BinaryIO, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -25,8 +24,9 @@ from models import FilePurpose, StoredFile
 from routes import idempotent
 from routes.idempotent import KeyHeader
 from services import files
+from services.core import scratch
 from services.core.errors import BadRequest, InvalidInput, TooLarge, UnsupportedType
-from services.core.i18n import _
+from services.core.i18n import _, ngettext
 from services.permissions import Account, Actor
 from services.staff import Staff
 from settings import Settings, get_settings
@@ -37,6 +37,8 @@ AROUND = 128 * 1024
 FIELD = "file"
 MAX_PARTS = 50
 MAX_FIELD = 64 * 1024
+# There are programs that send whole paths as names, and people who write them in letters of four bytes.
+MAX_HEADER = 32 * 1024
 WRITE_AT = MEGABYTE
 
 Who = TypeVar("Who", bound=Account)
@@ -108,11 +110,13 @@ async def receive_form(
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise UnsupportedType(_("Send the file as multipart/form-data, in a field called “file”."))
-    with TemporaryDirectory(prefix="larder-upload-") as folder:
+    with scratch.folder("upload") as folder:
         form = Form({} if fields is None else fields, [])
-        reader = _Reader(Path(folder), form, max_files, limit_of(get_settings()))
+        reader = _Reader(folder, form, max_files, limit_of(get_settings()))
         try:
-            yield await reader.read(request, options[b"boundary"])
+            with scratch.writing():
+                await reader.read(request, options[b"boundary"])
+            yield form
         finally:
             reader.close()
 
@@ -219,7 +223,7 @@ class _Reader:
         self._waiting = 0
         self._is_complete = False
 
-    async def read(self, request: Request, boundary: bytes) -> Form:
+    async def read(self, request: Request, boundary: bytes) -> None:
         try:
             parser = MultipartParser(
                 boundary,
@@ -233,6 +237,7 @@ class _Reader:
                     "on_part_end": self._end,
                     "on_end": self._finish,
                 },
+                max_header_size=MAX_HEADER,
             )
             async for piece in request.stream():
                 parser.write(piece)
@@ -243,12 +248,11 @@ class _Reader:
         if not self._is_complete:
             raise _incomplete()
         await asyncio.to_thread(self._write)
-        self.close()
-        return self._form
 
     def close(self) -> None:
         for file in self._open:
-            file.close()
+            with suppress(OSError):  # what did not get onto the disk, nobody reads either
+                file.close()
 
     def _begin(self) -> None:
         self._parts += 1
@@ -295,7 +299,8 @@ class _Reader:
             self._form.fields[part.name] = _decode(bytes(part.value))
         elif part.filename or part.size:  # browsers send an empty part for a field nothing was chosen in
             if len(self._form.files) >= self._max_files:
-                raise InvalidInput({FIELD: _("Send {count} files at most.").format(count=self._max_files)})
+                most = ngettext("Send {n} file at most.", "Send {n} files at most.", self._max_files)
+                raise InvalidInput({FIELD: most.format(n=self._max_files)})
             self._form.files.append(files.Received(Path(part.file.name), part.filename, part.size))
 
     def _finish(self) -> None:
@@ -304,6 +309,8 @@ class _Reader:
     def _write(self) -> None:
         for file, data in self._unwritten:
             file.write(data)
+        for file in self._open:
+            file.flush()
         self._unwritten.clear()
         self._waiting = 0
 

@@ -2,7 +2,7 @@
 
 What it is given was sent by somebody, and what decodes it is a million lines of C: so it runs alone, with little memory
 and time, and knows nothing of us. Writes `large` and `small` into the folder, and says in a line of JSON that it is
-`drawn`, or what is wrong.
+`drawn`, or what is wrong; `failed` is not the picture's fault.
 """
 
 import json
@@ -51,8 +51,9 @@ def main() -> None:
     source, name, folder, shape = sys.argv[1:]
     try:
         said = draw(Path(source), name, Path(folder), is_square=shape == "square")
-    except BROKEN:
-        said = {"outcome": "broken"}
+    except BROKEN as error:
+        # What the system says has a number; what a decoder says of a picture has none.
+        said = {"outcome": "failed" if getattr(error, "errno", None) else "broken"}
     sys.stdout.write(json.dumps(said))
 
 

@@ -53,6 +53,8 @@ async def draw(source: Path, format: str, folder: Path, *, is_square: bool = Fal
             return Drawn(folder / LARGE, folder / SMALL, said.width, said.height)
         case "too_many_pixels":
             raise InvalidInput({"file": _("This picture is too large: 50 megapixels are the most.")})
+        case "failed":
+            raise Unavailable(_("We are busy. Please try again in a moment."))
         case _:
             raise InvalidInput({"file": _("This picture cannot be read. Is it complete?")})
 

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +33,7 @@ from models import (
     StoredFile,
 )
 from services import audit
-from services.core import clock, storage
+from services.core import clock, scratch, storage
 from services.core.errors import Conflict, InvalidInput, NotFound, Unavailable, UnsupportedType
 from services.core.i18n import _
 from services.files import drawing, kinds, names
@@ -70,7 +69,7 @@ async def keep(account: Account, received: Received, *, purpose: FilePurpose, ho
     """Keep what was sent. Opens sessions of its own, none while it draws or puts: call it outside of any.
 
     Raises `UnsupportedType`, `InvalidInput` for what cannot be read, `Conflict` when the household has no room left,
-    and `Unavailable` when the storage fails; then nothing of it stays.
+    and `Unavailable` when the storage or the machine's own disk fails; then nothing of it stays.
     """
     if not received.size:
         raise InvalidInput({"file": _("This file is empty.")})
@@ -78,8 +77,8 @@ async def keep(account: Account, received: Received, *, purpose: FilePurpose, ho
     if found.kind is not FileKind.IMAGE and purpose is not FilePurpose.MESSAGE:
         raise UnsupportedType(_("Send a picture: JPEG, PNG, WebP, GIF or HEIC."))
 
-    with TemporaryDirectory(prefix="larder-drawn-") as folder:
-        file, objects = await _prepare(account, received, found, Path(folder), purpose)
+    with scratch.folder("drawn") as folder:
+        file, objects = await _prepare(account, received, found, folder, purpose)
         file.household_id = household_id
         async with session_scope() as session:
             await _reserve(session, file)

@@ -1,7 +1,9 @@
 """Sending files over the API, and getting them back by their signed addresses."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+import resource
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -156,7 +158,7 @@ async def test_what_is_no_form_with_one_file_is_refused(
     assert problem(answer) == expected
 
 
-@pytest.mark.parametrize("name", [b"\xff\xfe.txt", b"a\\..\\b.txt", b"%2e%2e%2fpasswd", b"a" * 3000])
+@pytest.mark.parametrize("name", [b"\xff\xfe.txt", b"a\\..\\b.txt", b"%2e%2e%2fpasswd", b"a" * 20_000])
 async def test_any_name_is_survived(client: AsyncClient, name: bytes) -> None:
     body = HEAD.replace(b"a.txt", name) + b"milk" + TAIL
 
@@ -165,6 +167,35 @@ async def test_any_name_is_survived(client: AsyncClient, name: bytes) -> None:
     assert sent.status_code == 201, sent.text
     assert len(sent.json()["name"]) <= 200
     assert not set("/\\\0") & set(sent.json()["name"])
+
+
+# The machine's own disk
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """As many bytes as it takes of a file. In the end, none of them is there any more."""
+    most = 20 * 1024 * 1024
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    yield most
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.glob("larder-*"))
+
+
+async def test_a_disk_that_is_full_is_no_error_of_ours(client: AsyncClient, session: AsyncSession, room: int) -> None:
+    assert problem(await send(client, b"a" * (room + 1))) == (503, "unavailable")
+    assert await nothing_is_left(session)
+
+
+async def test_where_nothing_can_be_put_down_for_a_moment_nothing_is_taken(
+    client: AsyncClient, session: AsyncSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+
+    assert problem(await send(client, samples.TEXT)) == (503, "unavailable")
+    assert await nothing_is_left(session)
 
 
 # Too large

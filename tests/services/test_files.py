@@ -369,6 +369,13 @@ async def test_what_kills_its_decoder_is_refused_and_nothing_more(
         await drawing.draw(receive(samples.picture()).path, "JPEG", tmp_path)
 
 
+async def test_a_picture_is_not_to_blame_for_a_disk_that_takes_none(receive: Receive, tmp_path: Path) -> None:
+    (tmp_path / "large").mkdir()
+
+    with pytest.raises(Unavailable):
+        await drawing.draw(receive(samples.picture()).path, "JPEG", tmp_path)
+
+
 async def test_what_takes_its_decoder_too_long_is_given_up(
     receive: Receive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
