@@ -12,6 +12,7 @@ from routes.pages import (
     history,
     households,
     links,
+    messages,
     notifications,
     products,
     recovery,
@@ -20,7 +21,7 @@ from routes.pages import (
     stock,
 )
 
-# In the order requests are matched: /stock/add before /stock/lots, what is asked most first.
+# In the order requests are matched: /stock/add before /stock/lots, /chats/new before a chat, what is asked most first.
 ROUTERS = (
     stock.router,
     add.router,
@@ -38,5 +39,6 @@ ROUTERS = (
     audit.router,
     notifications.router,
     chats.router,
+    messages.router,
     links.router,
 )

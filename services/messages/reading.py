@@ -104,9 +104,18 @@ async def search(session: AsyncSession, actor: Actor, page: PageRequest, filters
     return replace(found, items=items)
 
 
-async def get_message(session: AsyncSession, message_id: UUID) -> MessageRead:
-    """One that was just written, in the language of the moment."""
-    return in_words((await find_shared(session, [message_id]))[message_id])
+async def get_message(session: AsyncSession, actor: Actor, chat_id: UUID, message_id: UUID) -> MessageRead:
+    """Raises `NotFound`."""
+    chat = await chats.load(session, actor, chat_id)
+    message = (await find_shared(session, [message_id])).get(message_id)
+    if message is None or message.chat_id != chat.id:
+        raise NotFound(_("There is no such message."))
+    return in_words(message)
+
+
+async def written(session: AsyncSession, message: Message) -> MessageRead:
+    """One that is held just now, as its writer reads it."""
+    return in_words((await find_shared(session, [message.id]))[message.id])
 
 
 async def find_shared(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, MessageRead]:

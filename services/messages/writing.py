@@ -15,7 +15,7 @@ from services.core import clock
 from services.core.errors import Conflict, InvalidInput, NotFound, PermissionDenied
 from services.core.i18n import _
 from services.core.text import fold, is_blank
-from services.messages.reading import get_message
+from services.messages.reading import written
 from services.messages.text import find_named
 from services.permissions import Actor, require
 from services.schemas.talk import MessageCreate, MessageRead, MessageUpdate
@@ -64,7 +64,7 @@ async def edit(
     attached = sa.exists().where(col(Attachment.message_id) == message.id)
     content = _content(data.content, is_alone=not (await session.execute(sa.select(attached))).scalar_one())
     if content == message.content:
-        return await get_message(session, message.id)
+        return await written(session, message)
 
     _keep_revision(session, message)
     message.content, message.content_key, message.edited_at = content, fold(content), clock.now()
@@ -122,7 +122,7 @@ async def react(session: AsyncSession, actor: Actor, chat_id: UUID, message_id: 
         .returning(col(Reaction.emoji))
     )
     if put.first() is None:
-        return await get_message(session, message.id)
+        return await written(session, message)
     return await _changed(session, chat, message)
 
 
@@ -141,7 +141,7 @@ async def unreact(session: AsyncSession, actor: Actor, chat_id: UUID, message_id
         .returning(col(Reaction.emoji))
     )
     if taken.first() is None:
-        return await get_message(session, message.id)
+        return await written(session, message)
     return await _changed(session, chat, message)
 
 
@@ -239,4 +239,4 @@ def _keep_revision(session: AsyncSession, message: Message) -> None:
 async def _changed(session: AsyncSession, chat: Chat, message: Message) -> MessageRead:
     await session.flush()
     stock_talk.tell(session, chat.household_id, message.id, chat.id)
-    return await get_message(session, message.id)
+    return await written(session, message)

@@ -31,13 +31,12 @@ class MessageUpdate(Schema):
     content: MessageText
 
 
-class MessageFilters(Schema):
-    q: Name | None = Field(default=None, description="Words that it contains.")
-    around: UUID | None = Field(default=None, description="The page that has this message in its middle.")
-
-
 class MessageSearch(Schema):
     q: Name | None = Field(default=None, description="Words that it contains.")
+
+
+class MessageFilters(MessageSearch):
+    around: UUID | None = Field(default=None, description="The page that has this message in its middle.")
 
 
 class RepliedTo(Read):
