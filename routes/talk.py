@@ -53,11 +53,10 @@ def lines(
     before: MessageRead | None = None
     has_new = read_seq is None
     for message in said:
-        is_unread = message.seq > (read_seq or 0) and message.deleted_at is None and not _is_by(message, actor)
+        is_unread = message.seq > (read_seq or 0) and message.deleted_at is None and not _tells_of(message, actor)
         is_first_new = is_unread and not has_new
         has_new = has_new or is_first_new
-        line = _line(actor, chat, message, names, before, is_first_new=is_first_new)
-        drawn.append(line)
+        drawn.append(_line(actor, chat, message, names, before, is_first_new=is_first_new))
         before = message
     return drawn
 
@@ -96,6 +95,12 @@ def _reaction(actor: Actor, emoji: str, user_ids: Sequence[UUID], names: Mapping
 
 def _is_by(message: MessageRead, actor: Actor) -> bool:
     return message.author is not None and message.author.id == actor.user_id
+
+
+def _tells_of(message: MessageRead, actor: Actor) -> bool:
+    """What one said, or did to stock, is not new to oneself."""
+    doer = message.booking.event.actor if message.booking else message.author
+    return doer is not None and doer.id == actor.user_id
 
 
 def _belong_together(before: MessageRead, message: MessageRead) -> bool:

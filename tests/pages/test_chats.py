@@ -7,6 +7,7 @@ import pytest
 from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db import run_before_commit
 from models import Membership, Role
 from services import chats, messages
 from services.core.pagination import PageRequest
@@ -201,6 +202,21 @@ async def test_days_begin_and_messages_follow_each_other(
         (False, True, False),
     ]
     assert [number for number, look in enumerate(looks) if "is-first-new" in look] == [2]
+
+
+async def test_what_is_new_begins_with_what_others_said_or_did(
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor
+) -> None:
+    chat = await chats.create_chat(session, alice, ChatCreate(title="Kitchen", tells_stock=True))
+    await make_lot(session, alice)
+    await run_before_commit(session)
+    theirs = await say(session, bob, chat, "Thanks")
+    await session.commit()
+
+    page = await browser_of(alice).get(f"/chats/{chat.id}")
+
+    (first,) = [line for line in lines_of(page) if "is-first-new" in line.attrs["class"]]
+    assert first.attrs["data-id"] == str(theirs.id)
 
 
 async def test_a_search_finds_the_place_where_it_was_said(
