@@ -1,6 +1,7 @@
 """Telling those whom a message names."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -40,8 +41,30 @@ async def tell(session: AsyncSession, message: Message, user_ids: Collection[UUI
     if not named:
         return
     await session.flush()  # what is told refers to the message
-    found = (await session.execute(_members(message.chat_id, named))).all()
-    wanted = {row.user_id: preferences.wanted(row.wanted, NotificationKind.MENTION) for row in found}
+    members = {row.user_id: row for row in await session.execute(_members(message.chat_id, named))}
+    told = await _notify(session, message, members.values())
+    ways = await preferences.find_ways(session, set(told))
+    deliveries = [
+        Delivery(
+            user_id=user_id,
+            household_id=members[user_id].household_id,
+            channel=channel,
+            channel_id=channel_id,
+            template=TEMPLATE,
+            data={"notification_id": str(notification_id)},
+            next_attempt_at=_leaves_at(members[user_id]),
+        )
+        for user_id, notification_id in told.items()
+        for channel, channel_id in ways[user_id]
+        if channel in _wanted_by(members[user_id])
+    ]
+    if deliveries:
+        session.add_all(deliveries)
+        await jobs.defer(session, "deliver", dedupe_key="deliver")
+
+
+async def _notify(session: AsyncSession, message: Message, members: Iterable[Any]) -> dict[UUID, UUID]:
+    """The new notification of each, of those who want to hear of it anywhere and were not told before."""
     rows = [
         {
             "id": ids.new_id(),
@@ -50,14 +73,14 @@ async def tell(session: AsyncSession, message: Message, user_ids: Collection[UUI
             "kind": NotificationKind.MENTION,
             "message_id": message.id,
             "due_on": clock.today(row.time_zone),
-            "in_app": ChannelKind.IN_APP in wanted[row.user_id],
+            "in_app": ChannelKind.IN_APP in _wanted_by(row),
             "created_at": clock.now(),
         }
-        for row in found
-        if wanted[row.user_id]
+        for row in members
+        if _wanted_by(row)
     ]
     if not rows:
-        return
+        return {}
     inserted = await session.execute(
         insert_new(session, Notification)
         .values(rows)
@@ -68,27 +91,16 @@ async def tell(session: AsyncSession, message: Message, user_ids: Collection[UUI
         told[user_id] = notification_id
         if in_app:
             outbox.tell(session, LiveKind.NOTIFICATION_CREATED, user_id=user_id, subject_id=notification_id)
+    return told
 
-    ways = await preferences.find_ways(session, set(told))
-    deliveries = [
-        Delivery(
-            user_id=row.user_id,
-            household_id=row.household_id,
-            channel=channel,
-            channel_id=channel_id,
-            template=TEMPLATE,
-            data={"notification_id": str(told[row.user_id])},
-            next_attempt_at=Rhythm(quiet_from=row.quiet_from, quiet_until=row.quiet_until).leaves_at(
-                clock.local(row.time_zone)
-            ),
-        )
-        for row in found
-        for channel, channel_id in ways.get(row.user_id, ())
-        if channel in wanted[row.user_id]
-    ]
-    if deliveries:
-        session.add_all(deliveries)
-        await jobs.defer(session, "deliver", dedupe_key="deliver")
+
+def _wanted_by(row: Any) -> list[str]:
+    return preferences.wanted(row.wanted, NotificationKind.MENTION)
+
+
+def _leaves_at(row: Any) -> datetime:
+    rhythm = Rhythm(quiet_from=row.quiet_from, quiet_until=row.quiet_until)
+    return rhythm.leaves_at(clock.local(row.time_zone))
 
 
 def _members(chat_id: UUID, user_ids: Collection[UUID]) -> sa.Select[Any]:
