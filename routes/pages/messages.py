@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -145,17 +145,24 @@ async def _read_page(
 
 
 async def _find_about(session: AsyncSession, actor: Actor, chat_id: UUID, named: dict[str, str]) -> dict[str, Any]:
-    """What the next message answers, and what it is about. What makes no sense is left out."""
+    """What the next message answers, and what it is about. What makes no sense, or is gone by now, is left out."""
     found: dict[str, Any] = {"reply": None, "card": None}
     if reply_to := _id(named.get("reply") or named.get("reply_to_id")):
-        found["reply"] = await messages.get_message(session, actor, chat_id, reply_to)
+        with suppress(NotFound):
+            found["reply"] = await messages.get_message(session, actor, chat_id, reply_to)
+    with suppress(NotFound):
+        found["card"] = await _find_card(session, actor, named)
+    return found
+
+
+async def _find_card(session: AsyncSession, actor: Actor, named: dict[str, str]) -> "Card | None":
     if lot_id := _id(named.get("lot") or named.get("lot_id")):
         about = (await stock.get_lot(session, actor, lot_id)).product
-        found["card"] = Card("lot_id", lot_id, about.name, about.icon)
-    elif product_id := _id(named.get("product") or named.get("product_id")):
+        return Card("lot_id", lot_id, about.name, about.icon)
+    if product_id := _id(named.get("product") or named.get("product_id")):
         product = await products.read_product(session, actor, product_id)
-        found["card"] = Card("product_id", product_id, product.name, product.category.icon if product.category else "")
-    return found
+        return Card("product_id", product_id, product.name, product.category.icon if product.category else "")
+    return None
 
 
 @dataclass(frozen=True, slots=True)

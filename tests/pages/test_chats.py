@@ -515,6 +515,21 @@ async def test_strangers_and_those_who_were_not_chosen_find_nothing(
         assert (await send(browser, chat, content="Hello?")).status_code == 404
 
 
+@pytest.mark.parametrize("field", ["reply_to_id", "product_id", "lot_id", "attachment_ids"])
+async def test_what_is_gone_by_the_time_takes_no_words_along(
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, field: str
+) -> None:
+    chat = await talk_of(session, alice)
+    await session.commit()
+
+    answer = await send(browser_of(alice), chat, content="Bring milk", **{field: str(NOWHERE)})
+
+    errors, values = refused(answer, f"/chats/{chat.id}/messages")
+    assert values["content"] == "Bring milk"
+    assert field not in values
+    assert errors[""]
+
+
 @pytest.mark.parametrize("query", [f"around={NOWHERE}", "around=x", f"reply={NOWHERE}", f"lot={NOWHERE}", "after=x"])
 async def test_what_leads_nowhere_says_so(
     browser_of: ClientOf, session: AsyncSession, alice: Actor, query: str
