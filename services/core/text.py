@@ -1,5 +1,6 @@
 """Text as people type it: cleaned for keeping, folded for comparing."""
 
+import re
 import unicodedata
 
 from email_validator import EmailNotValidError, validate_email
@@ -7,11 +8,12 @@ from email_validator import EmailNotValidError, validate_email
 # Marks that turn the reading direction around and make one name look like another.
 _DIRECTION_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
-
-# Letters, symbols and marks that show as nothing: fillers, joiners, and what only chooses how another one looks.
-_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0") | frozenset(
-    map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])
+# Unicode's Default_Ignorable_Code_Point: fillers, joiners, and what only chooses how another one looks.
+_IGNORABLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+_BRAILLE_BLANK = "\u2800"
 
 
 def has_forbidden_characters(text: str, *, multiline: bool = False) -> bool:
@@ -26,7 +28,10 @@ def has_forbidden_characters(text: str, *, multiline: bool = False) -> bool:
 
 def is_blank(text: str) -> bool:
     """Whether nothing of it can be seen: only spaces, fillers, and marks such as the zero-width ones."""
-    return all(character in _INVISIBLE or unicodedata.category(character)[0] in "ZC" for character in text)
+    return all(
+        character == _BRAILLE_BLANK or unicodedata.category(character)[0] in "ZC"
+        for character in _IGNORABLE.sub("", text)
+    )
 
 
 def clean(text: str) -> str:
@@ -35,8 +40,9 @@ def clean(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """The same for every spelling that people take for the same: `Müsli`, ` MÜSLI`, `müsli`."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """The same for every spelling that people take for the same: `Müsli`, ` MÜSLI`, `müsli`, with or without what
+    cannot be seen. Unicode's NFKC_Casefold, and one space for many."""
+    return " ".join(_IGNORABLE.sub("", unicodedata.normalize("NFKC", text)).casefold().split())
 
 
 def normal_email(text: str) -> str:

@@ -115,7 +115,7 @@ async def test_its_maker_owns_a_chat(session: AsyncSession, bob: Actor, vera: Ac
     assert await titles(session, vera) == ["Shopping", "Everyone"]
 
 
-@pytest.mark.parametrize("title", ["Shopping", " shopping", "SHOPPING  ", "Ｓhopping"])
+@pytest.mark.parametrize("title", ["Shopping", " shopping", "SHOPPING  ", "Ｓhopping", "Shop\u200bping\ufe0f"])
 async def test_a_title_is_there_once_however_it_is_spelt(
     title: str, session: AsyncSession, alice: Actor, bob: Actor
 ) -> None:
