@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from uuid import UUID
 
+import emoji
+
 from models import MessageKind
 from services import messages, wording
 from services.core import clock
@@ -16,6 +18,9 @@ from services.schemas.talk import MessageRead
 
 # What comes sooner after one's last message belongs to it.
 TOGETHER = timedelta(minutes=5)
+# So few emoji, and nothing else, are a picture of their own. One is of ten code points at most.
+FEW_EMOJI = 3
+LONGEST_EMOJI = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class Line:
     is_own: bool
     names_reader: bool
     may_answer: bool
+    is_emoji: bool
     starts_day: bool = False
     follows: bool = False
     is_first_new: bool = False
@@ -82,6 +88,7 @@ def _line(
         is_own=_is_by(message, actor),
         names_reader=any(person.id == actor.user_id for person in message.mentions),
         may_answer=chat.archived_at is None and message.kind is MessageKind.TEXT and actor.can("messages:react"),
+        is_emoji=_is_emoji(message),
         starts_day=starts_day,
         follows=not starts_day and not is_first_new and before is not None and _belong_together(before, message),
         is_first_new=is_first_new,
@@ -91,6 +98,14 @@ def _line(
 def _reaction(actor: Actor, emoji: str, user_ids: Sequence[UUID], names: Mapping[UUID, str]) -> Reaction:
     called = [_("You") if each == actor.user_id else names.get(each, _("A former member")) for each in user_ids]
     return Reaction(emoji, len(user_ids), actor.user_id in user_ids, ", ".join(called))
+
+
+def _is_emoji(message: MessageRead) -> bool:
+    if message.deleted_at or message.attachments or message.lot or message.product or not message.content:
+        return False
+    symbols = "".join(message.content.split())
+    is_short = len(symbols) <= FEW_EMOJI * LONGEST_EMOJI
+    return is_short and emoji.purely_emoji(symbols) and emoji.emoji_count(symbols) <= FEW_EMOJI
 
 
 def _is_by(message: MessageRead, actor: Actor) -> bool:

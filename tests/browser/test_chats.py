@@ -187,6 +187,43 @@ def test_two_people_at_two_workers_hold_a_conversation_with_photos(ann: Page, be
     expect(bea.get_by_text("Seen by Ann Example")).to_be_visible()
 
 
+def test_pictures_are_seen_large_without_leaving_the_talk(ann: Page, bea: Page) -> None:
+    ann.locator("#files").set_input_files([picture("fridge.jpg"), picture("door.jpg", "teal", (600, 900))])
+    write(ann, "Both sides of it")
+    links = message_of(bea, "Both sides of it").locator(".pictures a")
+    links.first.click()
+    viewer = bea.get_by_role("dialog", name="Picture")
+    expect(viewer.get_by_role("img", name="Picture: fridge.jpg")).to_have_js_property("naturalWidth", 900)
+    expect(viewer.get_by_role("button", name="The one before")).to_be_hidden()
+
+    bea.keyboard.press("ArrowRight")
+    expect(viewer.get_by_role("img", name="Picture: door.jpg")).to_have_js_property("naturalWidth", 600)
+    expect(viewer.get_by_role("button", name="The next one")).to_be_hidden()
+    viewer.get_by_role("button", name="The one before").click()
+    expect(viewer.get_by_role("img", name="Picture: fridge.jpg")).to_be_visible()
+
+    bea.keyboard.press("Escape")
+    expect(viewer).to_be_hidden()
+    expect(links.first).to_be_focused()
+
+
+@pytest.mark.parametrize("size", [(1200, 900), (900, 1200), (3000, 500)])
+def test_there_is_room_for_a_picture_before_it_comes(ann: Page, bea: Page, size: tuple[int, int]) -> None:
+    ann.locator("#files").set_input_files([picture("fridge.jpg", size=size)])
+    write(ann, "The fridge")
+    shown = message_of(ann, "The fridge").locator(".pictures img")
+    expect(shown).to_have_js_property("complete", True)
+    there = shown.bounding_box()
+    assert there
+    assert there["width"] > 200
+
+    # It is asked for, and does not come.
+    ann.route("**/files/**", lambda _route: None)
+    ann.reload(wait_until="domcontentloaded")
+    expect(shown).to_have_js_property("complete", False)
+    assert shown.bounding_box() == there
+
+
 def test_what_others_say_is_counted_until_it_was_read(ann: Page, bea: Page) -> None:
     ann.goto("/more")
     write(bea, "Bring milk")
@@ -361,6 +398,7 @@ def test_older_ones_come_and_nothing_moves_under_the_eyes(ann: Page, bea: Page) 
     assert log_of(ann).evaluate("log => Math.abs(log.scrollTop) < 2 && log.scrollHeight > log.clientHeight")
 
     log_of(ann).evaluate("log => { log.scrollTop = log.clientHeight - log.scrollHeight + 400 }")
+    expect(ann.locator("#day-now")).to_have_text("Today")
     before = ann.evaluate(FIND_FIRST)
     expect(message_of(ann, "Word 30.")).to_be_attached()
     assert ann.evaluate(FIND_FIRST) == before
@@ -378,9 +416,37 @@ def test_older_ones_come_and_nothing_moves_under_the_eyes(ann: Page, bea: Page) 
     log_of(ann).evaluate("log => { log.scrollTop = -log.scrollHeight }")
     expect(message_of(ann, "Word 0.")).to_be_attached()
     expect(ann.locator("#messages > li[data-id]")).to_have_count(122)
+    log_of(ann).evaluate("log => { log.scrollTop = -log.scrollHeight }")
+    # Its heading is in sight now.
+    expect(ann.locator("#day-now")).to_be_hidden()
+
+
+def test_at_midnight_what_was_said_today_is_drawn_anew(ann: Page) -> None:
+    ann.clock.install()
+    write(ann, "Good night")
+    expect(message_of(ann, "Good night")).to_be_visible()
+    ann.reload()
+    message_of(ann, "Good night").locator(".day span").evaluate("day => { day.textContent = 'Long ago' }")
+
+    with ann.expect_request(lambda request: urlsplit(request.url).path == chat_path(ann)):
+        ann.clock.fast_forward("24:00:00")
+
+    expect(message_of(ann, "Good night").locator(".day")).to_have_text("Today")
 
 
 # Writing
+
+
+def test_whoever_comes_later_is_named_and_seen_too(ann: Page, bea: Page, meet: Meet) -> None:
+    cleo = meet(0)
+    join(cleo, invitation_of(ann), "Cleo Example")
+    open_chat(cleo)
+    write(bea, "Who is new here?")
+
+    expect(bea.locator("#seen")).to_contain_text("Cleo Example")
+    bea.get_by_label("Message", exact=True).press_sequentially("Hello @cl")
+    people = bea.get_by_role("listbox", name="Whom do you mean?")
+    expect(people.get_by_role("option")).to_have_text(re.compile("Cleo Example"))
 
 
 def test_somebody_is_named_by_keyboard(bea: Page) -> None:

@@ -204,6 +204,22 @@ async def test_days_begin_and_messages_follow_each_other(
     assert [number for number, look in enumerate(looks) if "is-first-new" in look] == [2]
 
 
+@pytest.mark.parametrize(
+    ("content", "is_large"),
+    [("👍", True), ("🥕 👩🏽‍🍳 🇩🇪", True), ("👍👍👍👍", False), ("👍 yes", False), ("7", False)],
+)
+async def test_a_few_emoji_alone_are_large(
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, content: str, is_large: bool
+) -> None:
+    chat = await talk_of(session, alice)
+    await say(session, alice, chat, content)
+    await session.commit()
+
+    (line,) = lines_of(await browser_of(alice).get(f"/chats/{chat.id}"))
+
+    assert ("is-emoji" in line.attrs["class"].split()) is is_large
+
+
 async def test_what_is_new_begins_with_what_others_said_or_did(
     browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor
 ) -> None:

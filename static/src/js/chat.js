@@ -5,6 +5,7 @@ import { watchOlder } from "./chat/older.js";
 import { composer } from "./chat/page.js";
 import { markRead } from "./chat/reading.js";
 import { startWriting } from "./chat/writing.js";
+import "./viewer.js";
 
 // The phone's keyboard lies over the page where the browser does not make room for it.
 

@@ -4,6 +4,7 @@ import { take, tell } from "./files/answers.js";
 import { choose, leaveOut, look } from "./files/field.js";
 import { cancel, isBusy as isSending, send } from "./files/one.js";
 import { isBusy as isQueuing, queue } from "./files/several.js";
+import "./viewer.js";
 
 // What is taken away is answered in the same way.
 async function remove(form) {

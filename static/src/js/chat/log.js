@@ -5,6 +5,7 @@ const NEAR = 80;
 const FOLLOWS = 5 * 60;
 // What a message has by its place.
 const LOOKS = ["starts-day", "follows", "is-first-new"];
+const dayNow = document.getElementById("day-now");
 
 // The log runs from its end: at the newest, it is scrolled by nothing.
 export const isAtEnd = () => Math.abs(log.scrollTop) < NEAR;
@@ -13,13 +14,26 @@ export const isAtEnd = () => Math.abs(log.scrollTop) < NEAR;
 export function steadily(change) {
   if (state.isGone) return;
   const wasAtEnd = isAtEnd();
-  const top = log.getBoundingClientRect().top;
-  const anchor = wasAtEnd ? null : [...messages.children].find((each) => each.getBoundingClientRect().bottom > top);
+  const anchor = wasAtEnd ? null : firstInSight();
   const before = anchor?.getBoundingClientRect().top;
   change();
   arrange();
   if (wasAtEnd) log.scrollTop = 0;
   else if (anchor?.isConnected) log.scrollTop += anchor.getBoundingClientRect().top - before;
+  showDay();
+}
+
+function firstInSight() {
+  const { top } = log.getBoundingClientRect();
+  return [...messages.children].find((each) => each.getBoundingClientRect().bottom > top);
+}
+
+// The day one reads about stays in sight when its heading is above.
+export function showDay() {
+  const heading = firstInSight()?.querySelector(".day");
+  const isInSight = heading?.offsetParent && heading.getBoundingClientRect().top >= log.getBoundingClientRect().top;
+  dayNow.hidden = !heading || isInSight;
+  dayNow.textContent = heading?.textContent ?? "";
 }
 
 // Days begin, and one's messages follow each other, wherever they came from.
@@ -73,9 +87,9 @@ export function put(item) {
 function showSeen() {
   const last = newest();
   const seq = Number(last?.dataset.seq ?? 0);
-  const names = all("#readers > li")
+  const names = all("#here > li")
     .filter(({ dataset }) => Number(dataset.seq) >= seq && dataset.user !== me && dataset.user !== last?.dataset.author)
-    .map((reader) => reader.textContent);
+    .map(({ dataset }) => dataset.name);
   const line = document.getElementById("seen");
   line.textContent = names.length && last ? talk.dataset.seen.replace("{names}", listed(names)) : "";
 }
@@ -83,8 +97,10 @@ function showSeen() {
 const list = new Intl.ListFormat(document.documentElement.lang, { type: "conjunction" });
 export const listed = (names) => list.format(names);
 
+export const here = (user) => document.querySelector(`#here > [data-user="${CSS.escape(user)}"]`);
+
 export function hearRead({ user_id: user, seq }) {
-  const reader = document.querySelector(`#readers > [data-user="${CSS.escape(user)}"]`);
+  const reader = here(user);
   if (!reader || Number(reader.dataset.seq) >= seq) return;
   reader.dataset.seq = seq;
   steadily(() => {});

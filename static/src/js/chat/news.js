@@ -1,5 +1,5 @@
 // What others say and change: heard of by the socket of the page, fetched as the server draws it.
-import { hearRead, isAtEnd, newest, put, steadily } from "./log.js";
+import { here, hearRead, isAtEnd, newest, put, steadily } from "./log.js";
 import { watcher, watchOlder } from "./older.js";
 import {
   DRAFT,
@@ -24,6 +24,7 @@ import { hearTyping, markRead, stopTyping } from "./reading.js";
 
 const MANY = 8;
 const AGAIN = 3000;
+const MINUTE = 60_000;
 
 // Messages that came or changed, by their ids
 
@@ -104,7 +105,10 @@ export async function lookAgain() {
   if (state.isGone) return;
   const answer = await ask(`${at}?part=head`);
   if (answer.status === 404 || answer.status === 403) leave();
-  else if (answer.ok) talk.querySelector(".chat-head").replaceChildren(parsed(await answer.text()));
+  else if (answer.ok) {
+    talk.querySelector(".chat-head").replaceChildren(parsed(await answer.text()));
+    steadily(() => {});
+  }
 }
 
 // It is gone, or not for us any more: nothing of it stays on the screen.
@@ -139,6 +143,9 @@ toNewest.addEventListener("click", (event) => {
 document.body.addEventListener("chat:frame", ({ detail: frame }) => {
   const { type, data = {} } = frame;
   if (state.isGone || (data.chat_id ?? frame.chat_id ?? data.id) !== chat) return;
+  const by = data.user_id ?? data.author?.id;
+  // Somebody who came later.
+  if (by && !here(by)) lookAgain().catch(() => {});
   if (type === "chat.message") {
     if (data.author) stopTyping(data.author.id);
     // One's own comes with the answer to sending it.
@@ -158,6 +165,16 @@ export const subscribe = () => tell("live:say", { action: "subscribe", chat_id: 
 document.body.addEventListener("live:open", subscribe);
 document.body.addEventListener("live:missed", () => refresh().catch(() => {}));
 document.body.addEventListener("live:cut", () => lookAgain().catch(() => {}));
+
+// At midnight in the household, "Today" is another day.
+const today = () => new Date().toLocaleDateString("sv", { timeZone: talk.dataset.zone });
+let drawnOn = today();
+
+setInterval(() => {
+  if (!isNewest || today() === drawnOn) return;
+  drawnOn = today();
+  refresh().catch(() => {});
+}, MINUTE);
 
 // What became of stock changes the cards that show it.
 let cards = null;

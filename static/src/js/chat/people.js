@@ -2,7 +2,6 @@
 import { all, words } from "./page.js";
 
 const people = document.getElementById("people");
-const shown = () => all('[role="option"]:not([hidden])', people);
 const selected = () => people.querySelector('[aria-selected="true"]');
 const fold = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
@@ -15,16 +14,23 @@ function meant() {
 export function propose() {
   const wanted = meant();
   if (!wanted) return closePeople();
-  for (const option of people.children) {
-    const name = fold(option.dataset.name);
-    const fits = name.startsWith(wanted.typed) || name.split(/\s+/).some((part) => part.startsWith(wanted.typed));
-    option.hidden = !fits;
-    option.setAttribute("aria-selected", "false");
-  }
-  const [first] = shown();
+  const fitting = all("#here > li").filter(({ dataset }) => {
+    const name = fold(dataset.name);
+    return name.startsWith(wanted.typed) || name.split(/\s+/).some((part) => part.startsWith(wanted.typed));
+  });
+  people.replaceChildren(...fitting.map(optionOf));
+  const first = people.firstElementChild;
   people.hidden = !first;
   if (first) mark(first);
   else words.removeAttribute("aria-activedescendant");
+}
+
+function optionOf(person) {
+  const option = person.cloneNode(true);
+  option.id = `person-${person.dataset.user}`;
+  option.setAttribute("role", "option");
+  option.setAttribute("aria-selected", "false");
+  return option;
 }
 
 function mark(option) {
@@ -50,7 +56,7 @@ function pick(option) {
 // Whether the key was for the list.
 export function choose(event) {
   if (people.hidden) return false;
-  const options = shown();
+  const options = [...people.children];
   const index = options.indexOf(selected());
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (step) mark(options[(index + step + options.length) % options.length]);

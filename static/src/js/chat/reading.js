@@ -1,5 +1,5 @@
 // Who has read what, and who is typing.
-import { isAtEnd, listed } from "./log.js";
+import { isAtEnd, listed, showDay } from "./log.js";
 import { SETTLE, all, ask, at, isNewest, log, me, state, talk, tell, toNewest } from "./page.js";
 
 // A little longer than somebody who types keeps quiet about it.
@@ -31,6 +31,7 @@ export function markRead() {
 
 log.addEventListener("scroll", () => {
   if (isAtEnd() && isNewest) toNewest.hidden = true;
+  showDay();
   markRead();
 }, { passive: true });
 document.addEventListener("visibilitychange", markRead);
