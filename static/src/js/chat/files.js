@@ -1,4 +1,5 @@
 // Files: each goes on its own as soon as it is chosen.
+import { begin, fill, forget, part, preview, refuse, showBar } from "../files/seen.js";
 import { Upload } from "../upload.js";
 import { composer, filesUrl, talk, toast, words } from "./page.js";
 import { send } from "./sending.js";
@@ -18,21 +19,15 @@ export function attach(chosen) {
 function attachOne(file) {
   const item = document.getElementById("attached").content.cloneNode(true).firstElementChild;
   const file_ = { name: file.name };
-  item.querySelector(".name").textContent = file.name;
-  if (file.type.startsWith("image/")) {
-    const picture = item.querySelector("img");
-    file_.preview = URL.createObjectURL(file);
-    picture.addEventListener("error", () => (picture.hidden = true));
-    picture.src = file_.preview;
-    picture.hidden = false;
-  }
+  part(item, "name").textContent = file.name;
+  if (file.type.startsWith("image/")) preview(part(item, "preview"), file);
   going.set(item, file_);
   tray.append(item);
-  item.querySelector("[data-retry]").addEventListener("click", () => {
+  part(item, "again").addEventListener("click", () => {
     start(item, file);
-    item.querySelector("[data-cancel]").focus();
+    part(item, "leave").focus();
   });
-  item.querySelector("[data-cancel]").addEventListener("click", () => {
+  part(item, "leave").addEventListener("click", () => {
     if (file_.id) fetch(`${filesUrl}/${file_.id}`, { method: "DELETE" }).catch(() => {});
     dismiss(item);
     settle();
@@ -43,28 +38,19 @@ function attachOne(file) {
 
 function start(item, file) {
   const file_ = going.get(item);
-  const bar = item.querySelector("progress");
-  const retry = item.querySelector("[data-retry]");
   file_.state = "going";
-  item.classList.remove("has-failed");
-  item.querySelector(".error").textContent = "";
-  retry.hidden = true;
-  bar.value = 0;
-  bar.hidden = false;
-  file_.upload = new Upload(file, { url: filesUrl, onprogress: (share) => (bar.value = share) });
+  begin(item);
+  file_.upload = new Upload(file, { url: filesUrl, onprogress: (share) => fill(item, share) });
   file_.upload.done.then(
     (answer) => {
       file_.state = "there";
       file_.id = answer.body.id;
-      bar.hidden = true;
+      showBar(item, false);
       settle();
     },
     (failed) => {
       file_.state = "failed";
-      bar.hidden = true;
-      retry.hidden = !failed.mayRetry;
-      item.classList.add("has-failed");
-      if (!failed.isCancelled) item.querySelector(".error").textContent = failed.message || talk.dataset.unsent;
+      refuse(item, failed.message || talk.dataset.unsent, failed.mayRetry);
       composer.classList.remove("is-waiting");
       document.getElementById("typing").textContent = "";
     },
@@ -72,9 +58,9 @@ function start(item, file) {
 }
 
 export function dismiss(item) {
-  const { upload, state, preview } = going.get(item);
+  const { upload, state } = going.get(item);
   if (state === "going") upload.cancel();
-  if (preview) URL.revokeObjectURL(preview);
+  forget(part(item, "preview"));
   item.remove();
 }
 

@@ -1,4 +1,5 @@
 // What the server says to a picture, and where it goes in the page.
+import { fill, forget, part } from "./seen.js";
 
 // `isLast`: of several, only the last is told.
 export function take(form, answer, isLast = true) {
@@ -50,38 +51,10 @@ export function why(form, answer) {
   return page.querySelector("[data-upload] .error")?.textContent || said(answer).toast?.message || form.dataset.failed;
 }
 
-// What one sees of it.
-
-export const part = (within, name) => within.querySelector(`[data-${name}]`);
-
-export function preview(image, file) {
-  forget(image);
-  image.hidden = false;
-  image.src = URL.createObjectURL(file);
-}
-
-export function forget(image) {
-  if (image.src) URL.revokeObjectURL(image.src);
-  image.removeAttribute("src");
-}
-
-// Not every browser draws what every camera makes.
-document.addEventListener(
-  "error",
-  ({ target }) => {
-    if (target.matches?.("[data-preview]")) target.hidden = true;
-  },
-  true,
-);
-
-// How far a file is. When all of it is there it is looked at: for how long, nobody knows.
+// When all of it is there it is looked at: for how long, nobody knows.
 export function progress(form, within, share) {
-  const bar = part(within, "progress");
-  bar.value = share * 100;
-  bar.nextElementSibling.textContent = `${Math.floor(share * 100)} %`;
-  if (share < 1) return;
-  bar.removeAttribute("value");
-  say(form, form.dataset.nearly);
+  fill(within, share);
+  if (share === 1) say(form, form.dataset.nearly);
 }
 
 // For those who listen, a few words now and then; the bar says the rest.

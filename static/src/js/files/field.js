@@ -1,5 +1,6 @@
 // A picture that goes along with the rest of a form: one sees it before.
-import { complain, forget, isTooLarge, part, preview } from "./answers.js";
+import { complain, isTooLarge } from "./answers.js";
+import { forget, part, preview } from "./seen.js";
 
 const fieldOf = (place) => place.querySelector("input[name=file]");
 

@@ -1,6 +1,7 @@
 // One picture, which takes the place of what was there.
 import { Upload } from "../upload.js";
-import { complain, forget, isTooLarge, part, preview, progress, say, take, why } from "./answers.js";
+import { complain, isTooLarge, progress, say, take, why } from "./answers.js";
+import { fill, forget, part, preview, showBar } from "./seen.js";
 
 // On its way now, by the form it goes from.
 const underWay = new Map();
@@ -44,8 +45,8 @@ function show(form, file) {
   part(form, "ways").hidden = true;
   part(form, "work").hidden = false;
   part(form, "retry").hidden = true;
-  part(form, "progress").hidden = false;
-  part(form, "progress").value = 0;
+  showBar(form, true);
+  fill(form, 0);
   part(form, "cancel").focus({ preventScroll: true });
   say(form, form.dataset.sending);
 }
@@ -62,8 +63,7 @@ function fail(form, file, failure) {
     return;
   }
   if (failure.mayRetry) {
-    part(form, "progress").hidden = true;
-    part(form, "progress").nextElementSibling.textContent = "";
+    showBar(form, false);
     part(form, "retry").hidden = false;
     part(form, "retry").onclick = () => send(form, file);
     part(form, "retry").focus({ preventScroll: true });

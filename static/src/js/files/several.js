@@ -1,6 +1,7 @@
 // Several pictures from one form: a line for each, and one after the other on its way.
 import { Upload } from "../upload.js";
-import { complain, forget, isTooLarge, part, preview, progress, say, take, why } from "./answers.js";
+import { complain, isTooLarge, progress, say, take, why } from "./answers.js";
+import { begin, forget, part, preview, refuse } from "./seen.js";
 
 // What a line sends: its file, and its upload while that is on its way.
 const sent = new WeakMap();
@@ -35,17 +36,13 @@ function add(form, file) {
     else drop(form, line);
   });
   part(form, "queue").append(line);
-  if (isTooLarge(form, file)) refuse(line, form.dataset.tooLarge);
+  if (isTooLarge(form, file)) giveUp(line, form.dataset.tooLarge);
   else wait(line);
 }
 
 function wait(line) {
   line.dataset.state = "waiting";
-  part(line, "why").textContent = "";
-  part(line, "again").hidden = true;
-  part(line, "progress").parentElement.hidden = false;
-  part(line, "progress").value = 0;
-  part(line, "progress").nextElementSibling.textContent = "";
+  begin(line);
 }
 
 async function sendNext(form) {
@@ -83,15 +80,13 @@ function fail(form, line, failure) {
   } else if (answer?.header("HX-Redirect")) {
     take(form, answer);
   } else {
-    refuse(line, why(form, answer), failure.mayRetry);
+    giveUp(line, why(form, answer), failure.mayRetry);
   }
 }
 
-function refuse(line, text, mayRetry = false) {
+function giveUp(line, text, mayRetry = false) {
   line.dataset.state = mayRetry ? "failed" : "refused";
-  part(line, "why").textContent = text;
-  part(line, "again").hidden = !mayRetry;
-  part(line, "progress").parentElement.hidden = true;
+  refuse(line, text, mayRetry);
 }
 
 function drop(form, line) {
