@@ -305,6 +305,13 @@ def test_a_card_says_when_its_lot_is_used_up(ann: Page, bea: Page) -> None:
     expect(card).to_contain_text("Used up")
 
 
+def test_a_chat_in_which_nothing_was_said_says_how_to_begin(ann: Page) -> None:
+    expect(log_of(ann).get_by_text("Say the first word")).to_be_visible()
+    write(ann, "Who ate the yoghurt?")
+    expect(message_of(ann, "Who ate the yoghurt?")).to_be_visible()
+    expect(log_of(ann).get_by_text("Say the first word")).to_have_count(0)
+
+
 # When something is in the way
 
 

@@ -56,7 +56,7 @@ export function arrange() {
     }
     last = each;
   }
-  talk.querySelector(".first")?.remove();
+  if (last) talk.querySelector(".first")?.remove();
   showSeen();
 }
 
