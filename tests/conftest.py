@@ -21,7 +21,6 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
 
-import settings as settings_module
 from auth import COOKIE
 from commands.migrations import alembic_config
 from db import Database, run_after_commit, run_before_commit, use_database
@@ -34,7 +33,7 @@ from services.passwords import HASHER
 from services.permissions import Actor
 from settings import Settings
 from tests.s3 import S3Server, s3_server
-from tests.servers import ENGINES, create_database, postgresql_server, settings_for
+from tests.servers import ENGINES, create_database, empty_database, postgresql_server, settings_for, using
 
 # How fast this machine is today proves nothing.
 hypothesis.settings.register_profile("larder", deadline=None)
@@ -71,12 +70,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 def config(database_url: str) -> Iterator[Settings]:
     """The settings of the tests, for everything that asks for settings."""
     config = settings_for(database_url)
-    settings_module.get_settings.cache_clear()
-    original = settings_module.Settings
-    settings_module.Settings = lambda: config  # type: ignore[assignment, misc]
-    yield config
-    settings_module.Settings = original  # type: ignore[misc]
-    settings_module.get_settings.cache_clear()
+    with using(config):
+        yield config
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -91,6 +86,14 @@ async def database(config: Settings) -> AsyncIterator[Database]:
             await _make_cast(session)
     yield database
     await database.dispose()
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A migrated database of its own for each module of tests that commit, on each engine in turn."""
+    with empty_database(request, tmp_path_factory.mktemp("committing")) as url:
+        command.upgrade(alembic_config(url), "head")
+        yield url
 
 
 class RolledBack(Database):

@@ -8,10 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
 from settings import ROOT
+from tests.servers import SECRET
 
 PATIENCE = 60
 
@@ -26,11 +29,11 @@ OPPMAN = ("oppman.py",)
 
 
 def start(*command: str, env: dict[str, str], program: Sequence[str] = OPPMAN) -> subprocess.Popen[bytes]:
-    """`oppman.py`, or what stands in for it, with nothing in its environment but this."""
+    """`oppman.py`, or what stands in for it, with nothing in its environment but this and a secret."""
     return subprocess.Popen(
         [sys.executable, *program, *command],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "LARDER_ENVIRONMENT": "test", **env},
+        env={"PATH": os.environ["PATH"], "LARDER_ENVIRONMENT": "test", "LARDER_SECRET_KEY": SECRET, **env},
     )
 
 
@@ -54,9 +57,15 @@ def serving(*, env: dict[str, str]) -> Iterator[str]:
     """A web process that is ready; its address."""
     port = free_port()
     with running("runserver", f"127.0.0.1:{port}", env=env) as process:
-        until(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/readyz"))
-        assert process.poll() is None, "it did not start"
+        wait_for(f"http://127.0.0.1:{port}/readyz", process)
         yield f"http://127.0.0.1:{port}"
+
+
+def wait_for(address: str, process: subprocess.Popen[Any], log: Path | None = None) -> None:
+    """Until a process that was started answers there."""
+    until(lambda: process.poll() is not None or answers(address))
+    if process.poll() is not None:
+        raise RuntimeError(f"it did not start:\n{log.read_text() if log else ''}")
 
 
 def answers(address: str) -> bool:

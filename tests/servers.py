@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
+import settings as settings_module
 from settings import Environment, Settings
 
 ENGINES = ("sqlite", "postgresql")
@@ -26,6 +27,18 @@ def settings_for(url: str) -> Settings:
         secret_key=SECRET,
         storage_url="memory://",
     )
+
+
+@contextmanager
+def using(config: Settings) -> Iterator[None]:
+    """These settings for everything that asks for settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settings_module, "Settings", lambda: config)
+        settings_module.get_settings.cache_clear()
+        try:
+            yield
+        finally:
+            settings_module.get_settings.cache_clear()
 
 
 @contextmanager

@@ -32,7 +32,7 @@ SEEN_BY: Mapping[str, tuple[str, ...]] = {
     "D1": (
         "test_ancestors.py::test_the_image_is_built_from_locks_and_runs_as_nobody",
         "live/test_talk.py::test_whichever_way_one_is_let_in_one_hears_it",
-        "live/test_talk_processes.py::test_two_hold_a_conversation_at_two_processes",
+        "live/test_processes.py::test_two_hold_a_conversation_at_two_processes",
     ),
     # Chats were read and deleted, and messages read, without signing in.
     "D2": (
@@ -54,8 +54,8 @@ SEEN_BY: Mapping[str, tuple[str, ...]] = {
     ),
     # With two processes, half of the people heard nothing.
     "D5": (
-        "live/test_talk_processes.py::test_two_hold_a_conversation_at_two_processes",
-        "live/test_talk_processes.py::test_two_hundred_members_at_two_processes_each_hear_each_message_once_and_in_order",
+        "live/test_processes.py::test_two_hold_a_conversation_at_two_processes",
+        "live/test_processes.py::test_two_hundred_members_at_two_processes_each_hear_each_message_once_and_in_order",
     ),
     # One slow client held up whoever wrote, and all others.
     "D6": (
@@ -195,7 +195,7 @@ SEEN_BY: Mapping[str, tuple[str, ...]] = {
     # A message and its telling were two things: one without the other, and nothing to make up for it.
     "D31": (
         "services/test_talk.py::test_a_message_is_told_in_the_transaction_that_says_it",
-        "live/test_talk_processes.py::test_a_process_that_is_killed_between_a_message_and_its_telling_loses_and_doubles_nothing",
+        "live/test_processes.py::test_a_process_that_is_killed_between_a_message_and_its_telling_loses_and_doubles_nothing",
         "live/test_talk.py::test_who_was_away_hears_what_was_said_in_order_and_once",
     ),
     # Nobody could tell what went on in it, nor who said something.

@@ -39,7 +39,7 @@ from models import (
 )
 from services import seeding
 from tests import processes
-from tests.servers import SECRET, create_database, drop_database, postgresql_server, settings_for
+from tests.servers import create_database, drop_database, postgresql_server, settings_for
 
 HOUSEHOLDS = 500
 LOTS = 10
@@ -124,7 +124,6 @@ async def test_workers_that_are_killed_tell_everything_once(url: str) -> None:
     smtp.start()
     env = {
         "LARDER_DATABASE_URL": url,
-        "LARDER_SECRET_KEY": SECRET,
         "LARDER_TASKS": "distributed",
         "LARDER_TASK_LEASE": "5",
         "LARDER_POOL_SIZE": "4",

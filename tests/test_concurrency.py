@@ -1,7 +1,7 @@
 """Many at once, on real connections that commit: nothing is oversold, lost or booked twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 import pyotp
 import pytest
 import pytest_asyncio
-from alembic import command
 from fastapi import FastAPI
 from httpx import AsyncClient, Response
 from sqlalchemy import text
@@ -19,7 +18,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select, update
 
 import auth
-from commands.migrations import alembic_config
 from db import is_postgresql, session_scope
 from models import (
     Attachment,
@@ -68,22 +66,15 @@ from services.schemas.talk import MessageCreate, MessageUpdate
 from tests.committing import committing_app, newcomer
 from tests.conftest import TODAY, make_actor
 from tests.factories import assert_ledger_holds, make_file, make_message
-from tests.servers import ENGINES, empty_database, settings_for
+from tests.servers import settings_for
 
 AT_ONCE = 50
 PATIENCE = 60
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with empty_database(request, tmp_path_factory.mktemp("concurrency")) as url:
-        command.upgrade(alembic_config(url), "head")
-        yield url
-
-
 @pytest_asyncio.fixture
-async def app(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
-    async with committing_app(settings_for(url), monkeypatch) as app:
+async def app(url: str) -> AsyncIterator[FastAPI]:
+    async with committing_app(settings_for(url)) as app:
         yield app
 
 

@@ -30,8 +30,8 @@ from settings import Settings, StorageAddress
 from tests import samples
 from tests.committing import committing_app, newcomer
 from tests.conftest import make_actor
-from tests.processes import answers, free_port, running, until
-from tests.servers import ENGINES, SECRET, empty_database, settings_for
+from tests.processes import free_port, running, until, wait_for
+from tests.servers import settings_for
 
 AT_ONCE = 100
 MEGABYTE = 1024 * 1024
@@ -40,21 +40,14 @@ HEAD = b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\
 TAIL = b"\r\n--xyz--\r\n"
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with empty_database(request, tmp_path_factory.mktemp("uploads")) as url:
-        command.upgrade(alembic_config(url), "head")
-        yield url
-
-
 @pytest.fixture
 def config(url: str) -> Settings:
     return settings_for(url)
 
 
 @pytest_asyncio.fixture
-async def app(config: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
-    async with committing_app(config, monkeypatch) as app:
+async def app(config: Settings) -> AsyncIterator[FastAPI]:
+    async with committing_app(config) as app:
         yield app
 
 
@@ -250,14 +243,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     port = free_port()
     env = {
         "LARDER_DATABASE_URL": database,
-        "LARDER_SECRET_KEY": SECRET,
         "LARDER_STORAGE_URL": (folder / "files").as_uri(),
         "LARDER_UPLOAD_LIMIT_MB": "128",
         "TMPDIR": str(folder),
     }
     with running("runserver", f"127.0.0.1:{port}", env=env) as process:
         address = f"http://127.0.0.1:{port}"
-        until(lambda: process.poll() is not None or answers(f"{address}/readyz"))
+        wait_for(f"{address}/readyz", process)
         yield Server(address, process.pid)
 
 

@@ -2,19 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
-from alembic import command
 from fastapi import FastAPI
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from commands.migrations import alembic_config
 from db import session_scope
 from models import AuditEntry, FileKind, FilePurpose, FileState, LiveKind, Membership, Message, Outbox, Role, StoredFile
 from services import chats
@@ -23,7 +21,7 @@ from services.schemas.chats import ChatCreate, ChatUpdate
 from tests.committing import committing_app, newcomer
 from tests.conftest import CHAT, CHAT_NEXT_DOOR, HOUSEHOLD, NEXT_DOOR, NOWHERE
 from tests.factories import make_message, make_role
-from tests.servers import ENGINES, empty_database, settings_for
+from tests.servers import settings_for
 
 ClientOf = Callable[..., AsyncClient]
 
@@ -354,18 +352,11 @@ async def test_what_happens_to_stock_is_said_in_one_message_a_basket(
 # Many at once, on connections that commit
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with empty_database(request, tmp_path_factory.mktemp("talk")) as url:
-        command.upgrade(alembic_config(url), "head")
-        yield url
-
-
 @pytest_asyncio.fixture
-async def committing(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
+async def committing(url: str) -> AsyncIterator[FastAPI]:
     # Counting would let those of one member go one after the other.
     config = settings_for(url).model_copy(update={"guard_enabled": False})
-    async with committing_app(config, monkeypatch) as app:
+    async with committing_app(config) as app:
         yield app
 
 

@@ -1,20 +1,17 @@
 """Real connections that commit: what is claimed by one deliverer is seen by the next."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
 import pytest_asyncio
-from alembic import command
 from pydantic import SecretStr
 from sqlmodel import col, delete, select
 
-import settings as settings_module
-from commands.migrations import alembic_config
-from db import get_database, session_scope, use_database
+from db import session_scope
 from models import Channel, ChannelKind, Delivery, Household, Membership, Notification, NotificationKind, Role, User
 from services import deliveries, locations, seeding
 from services.core import clock
@@ -22,41 +19,31 @@ from services.core.ids import new_id
 from services.permissions import Actor
 from services.schemas.stock import LotRead
 from settings import Settings
+from tests.committing import committing
 from tests.conftest import TODAY, make_actor
 from tests.factories import make_lot
-from tests.servers import ENGINES, empty_database, settings_for
+from tests.servers import settings_for, using
 
 Configure = Callable[..., Settings]
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with empty_database(request, tmp_path_factory.mktemp("delivery")) as url:
-        command.upgrade(alembic_config(url), "head")
-        yield url
-
-
 @pytest_asyncio.fixture
-async def configure(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Configure]:
+async def configure(url: str) -> AsyncIterator[Configure]:
     """Settings of an instance on this database, on which one may call this machine."""
+    with ExitStack() as stack:
 
-    def configure(**changes: Any) -> Settings:
-        if "mail_url" in changes:
-            changes["mail_url"] = SecretStr(changes["mail_url"])
-        config = settings_for(url).model_copy(update={"outbound_allow": "127.0.0.1", **changes})
-        monkeypatch.setattr(settings_module, "Settings", lambda: config)
-        settings_module.get_settings.cache_clear()
-        return config
+        def configure(**changes: Any) -> Settings:
+            if "mail_url" in changes:
+                changes["mail_url"] = SecretStr(changes["mail_url"])
+            config = settings_for(url).model_copy(update={"outbound_allow": "127.0.0.1", **changes})
+            stack.enter_context(using(config))
+            return config
 
-    configure()
-    use_database(None)
-    async with session_scope() as session:
-        await seeding.seed_words(session)
-        await session.execute(delete(Delivery))
-    yield configure
-    await get_database().dispose()
-    use_database(None)
-    settings_module.get_settings.cache_clear()
+        async with committing(configure()):
+            async with session_scope() as session:
+                await seeding.seed_words(session)
+                await session.execute(delete(Delivery))
+            yield configure
 
 
 @pytest_asyncio.fixture

@@ -13,13 +13,12 @@ from services.permissions import Actor
 from tests import processes
 from tests.delivery.conftest import Configure, get, make_delivery
 from tests.delivery.peers import broken_smtp, mail_url, smtp_peer
-from tests.servers import SECRET
 
 COURIERS = deliveries.LANES[ChannelKind.EMAIL].couriers
 
 
 def deliverer(url: str, mail: str) -> Popen[bytes]:
-    env = {"LARDER_DATABASE_URL": url, "LARDER_MAIL_URL": mail, "LARDER_SECRET_KEY": SECRET}
+    env = {"LARDER_DATABASE_URL": url, "LARDER_MAIL_URL": mail}
     return processes.start("run-task", "deliver", env=env)
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests import processes
-from tests.servers import SECRET, create_database
+from tests.servers import create_database
 
 LOGIN = "/api/v1/auth/login"
 WRONG = {"email": "nobody@example.com", "password": "not the password 1"}
@@ -22,7 +22,7 @@ STRICT = {"LARDER_GUARD_ALLOW": "", "LARDER_GUARD_GENERAL": "30", "LARDER_MONITO
 
 @contextmanager
 def serving(url: str, **settings: str) -> Iterator[str]:
-    env = {"LARDER_DATABASE_URL": url, "LARDER_SECRET_KEY": SECRET, **STRICT, **settings}
+    env = {"LARDER_DATABASE_URL": url, **STRICT, **settings}
     migrating = processes.start("migrate", env=env)
     assert migrating.wait(processes.PATIENCE) == 0
     with processes.serving(env=env) as address:
@@ -95,7 +95,7 @@ def test_whatever_is_sent_is_answered(tmp_path: Path) -> None:
 def test_workers_share_what_they_count(postgresql: str, tmp_path: Path) -> None:
     """Two processes, and one limit: exactly that for passwords, soon enough for everything else."""
     url = _new_database(postgresql)
-    env = {"LARDER_DATABASE_URL": url, "LARDER_SECRET_KEY": SECRET, **STRICT, "LARDER_TASKS": "distributed"}
+    env = {"LARDER_DATABASE_URL": url, **STRICT, "LARDER_TASKS": "distributed"}
     assert processes.start("migrate", env=env).wait(processes.PATIENCE) == 0
     with processes.serving(env=env) as one, processes.serving(env=env) as other:
         found = [httpx.post(f"{address}{LOGIN}", json=WRONG).status_code for _ in range(6) for address in (one, other)]
@@ -119,4 +119,4 @@ def _new_database(server: str) -> str:
 @pytest.mark.parametrize("value", ["nonsense", "127.0.0.1/99", "10.0.0.0/8, x"])
 def test_networks_that_are_none_are_refused_at_the_start(value: str, tmp_path: Path) -> None:
     env = {"LARDER_DATABASE_URL": f"sqlite:///{tmp_path / 'larder.db'}", "LARDER_GUARD_ALLOW": value}
-    assert processes.start("check", env={**env, "LARDER_SECRET_KEY": SECRET}).wait(processes.PATIENCE) == 1
+    assert processes.start("check", env=env).wait(processes.PATIENCE) == 1

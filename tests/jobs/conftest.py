@@ -1,7 +1,7 @@
 """An instance of its own for each engine on each database it can use. Time runs: the queue's is the database's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -9,12 +9,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
-from alembic import command
 from sqlmodel import col, delete, select, update
 
-import settings as settings_module
-from commands.migrations import alembic_config
-from db import get_database, session_scope, use_database
+from db import get_database, session_scope
 from models import Job, JobRun, JobStatus, Schedule
 from services.core import clock, i18n
 from services.core import tasks as tasks_module
@@ -23,8 +20,9 @@ from services.jobs.distributed import DistributedEngine
 from services.jobs.embedded import EmbeddedEngine
 from services.jobs.procrastinate_queue import QueuedJob
 from settings import Settings, TaskEngine
+from tests.committing import committing
 from tests.jobs.tasks import OURS, effect, metadata
-from tests.servers import empty_database, settings_for
+from tests.servers import settings_for
 
 SIZES = {
     "embedded-sqlite": ("sqlite", TaskEngine.EMBEDDED),
@@ -44,13 +42,6 @@ def on(*sizes: str) -> pytest.MarkDecorator:
 def _standing_still() -> None:
     """Not here."""
     i18n.use_locale("en-GB")
-
-
-@pytest.fixture(scope="module")
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with empty_database(request, tmp_path_factory.mktemp("jobs")) as url:
-        command.upgrade(alembic_config(url), "head")
-        yield url
 
 
 @pytest.fixture(scope="module")
@@ -136,22 +127,17 @@ Rig = Embedded | Distributed
 async def rig(url: str, tasks: TaskEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     """One engine, with nothing to do."""
     config = settings_for(url).model_copy(update={"tasks": tasks, "task_lease": 1.5, "task_grace": 1})
-    monkeypatch.setattr(settings_module, "Settings", lambda: config)
-    settings_module.get_settings.cache_clear()
     monkeypatch.setattr(tasks_module, "_tasks", {name: registered()[name] for name in OURS})
-    use_database(None)
-    async with get_database().writer.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    async with session_scope() as session:
-        for table in (Job, JobRun, Schedule):
-            await session.execute(delete(table))
-        await session.execute(sa.delete(effect))
-        if tasks is TaskEngine.DISTRIBUTED:
-            await session.execute(sa.delete(QueuedJob))
-    yield (Distributed if tasks is TaskEngine.DISTRIBUTED else Embedded)(config)
-    await get_database().dispose()
-    use_database(None)
-    settings_module.get_settings.cache_clear()
+    async with committing(config):
+        async with get_database().writer.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+        async with session_scope() as session:
+            for table in (Job, JobRun, Schedule):
+                await session.execute(delete(table))
+            await session.execute(sa.delete(effect))
+            if tasks is TaskEngine.DISTRIBUTED:
+                await session.execute(sa.delete(QueuedJob))
+        yield (Distributed if tasks is TaskEngine.DISTRIBUTED else Embedded)(config)
 
 
 async def effects() -> list[str]:

@@ -15,7 +15,6 @@ from settings import TaskEngine
 from tests import processes
 from tests.jobs.conftest import SIZES, Rig, effects, history, on
 from tests.jobs.tasks import effect, is_noted, note
-from tests.servers import SECRET
 
 HOST = WORKER.partition(":")[0]
 
@@ -26,7 +25,6 @@ def worker(rig: Rig, *, grace: float = 1, concurrency: int = 4) -> Iterator[Pope
     settings = rig.settings
     env = {
         "LARDER_DATABASE_URL": settings.database_url,
-        "LARDER_SECRET_KEY": SECRET,
         "LARDER_TASKS": settings.tasks,
         "LARDER_TASK_CONCURRENCY": str(concurrency),
         "LARDER_TASK_LEASE": str(settings.task_lease),

@@ -8,7 +8,7 @@ import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,25 +16,23 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 import uvicorn
-from alembic import command
 from httpx import AsyncClient
 from redis import Redis
 from redis.exceptions import RedisError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-import settings as settings_module
 from auth import COOKIE
-from commands.migrations import alembic_config
 from commands.sockets import OPTIONS
-from db import get_database, session_scope, use_database
+from db import session_scope, use_database
 from main import create_app
 from models import Household, Membership, Role, User
 from services import locations, seeding, sessions
 from services.core import i18n
 from services.live import Hub
-from tests.processes import free_port, until
-from tests.servers import ENGINES, empty_database, settings_for
+from tests import processes
+from tests.committing import committing
+from tests.servers import settings_for
 
 PATIENCE = 60
 
@@ -43,13 +41,6 @@ PATIENCE = 60
 def _standing_still() -> None:
     """Here time goes on: the server lives in it."""
     i18n.use_locale("en-GB")
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with empty_database(request, tmp_path_factory.mktemp("live")) as url:
-        command.upgrade(alembic_config(url), "head")
-        yield url
 
 
 @dataclass
@@ -102,18 +93,10 @@ async def serving(*, send_buffer: int = 0) -> AsyncIterator[Place]:
 @pytest_asyncio.fixture(scope="module")
 async def world(url: str) -> AsyncIterator[None]:
     """The settings and the words for everything in this module."""
-    config = settings_for(url)
-    original = settings_module.Settings
-    settings_module.Settings = lambda: config  # type: ignore[assignment, misc]
-    settings_module.get_settings.cache_clear()
-    use_database(None)
-    async with session_scope() as session:
-        await seeding.seed_words(session)
-    yield
-    await get_database().dispose()
-    use_database(None)
-    settings_module.Settings = original  # type: ignore[misc]
-    settings_module.get_settings.cache_clear()
+    async with committing(settings_for(url)):
+        async with session_scope() as session:
+            await seeding.seed_words(session)
+        yield
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -127,7 +110,7 @@ class RedisServer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = processes.free_port()
 
     @property
     def url(self) -> str:
@@ -136,7 +119,7 @@ class RedisServer:
     def start(self) -> None:
         options = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder))
         self.process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-        until(self._answers)
+        processes.until(self._answers)
 
     def kill(self) -> None:
         self.process.kill()
@@ -212,6 +195,10 @@ class Person:
     access: str
     cookie: str
 
+    def at(self, place: Place) -> "Person":
+        """The same device at another process."""
+        return replace(self, place=place)
+
     @asynccontextmanager
     async def client(self) -> AsyncIterator[AsyncClient]:
         headers = {"Authorization": f"Bearer {self.access}"}
@@ -260,6 +247,15 @@ class Person:
             socket = Socket(connection)
             assert await socket.next() == {"type": "connection.established", "user_id": str(self.user_id)}
             yield socket
+
+    @asynccontextmanager
+    async def deaf(self) -> AsyncIterator[None]:
+        """A client that never reads."""
+        headers = {"Authorization": f"Bearer {self.access}"}
+        async with connect(self.place.ws, additional_headers=headers, max_queue=1, close_timeout=0.1) as connection:
+            connection.transport.pause_reading()
+            yield
+            connection.transport.abort()
 
     @property
     def by_cookie(self) -> dict[str, Any]:

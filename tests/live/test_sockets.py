@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -475,7 +474,7 @@ async def test_a_slow_client_is_dropped_while_the_others_hear_everything(world: 
         alice = await move_in(narrow, "Alice")
         mallory = await move_in(narrow, "Mallory", household_id=alice.household_id)
         lot = await alice.add(note="x" * 2000)
-        async with alice.socket() as quick, _deaf(mallory):
+        async with alice.socket() as quick, mallory.deaf():
             (slow,) = narrow.hub.listeners_of(mallory.user_id)
             async with asyncio.TaskGroup() as group:
                 listening = group.create_task(_listen(quick, 600))
@@ -500,16 +499,6 @@ async def _tell_often(person: Person, lot: dict[str, Any], times: int) -> None:
 
 async def _listen(socket: Socket, times: int) -> list[int]:
     return [(await socket.hears("lot.changed"))["id"] for _ in range(times)]
-
-
-@asynccontextmanager
-async def _deaf(person: Person) -> AsyncIterator[None]:
-    """A client that never reads."""
-    headers = {"Authorization": f"Bearer {person.access}"}
-    async with connect(person.place.ws, additional_headers=headers, max_queue=1, close_timeout=0.1) as connection:
-        connection.transport.pause_reading()
-        yield
-        connection.transport.abort()
 
 
 async def test_a_server_that_stops_says_so(world: None) -> None:

@@ -5,15 +5,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
 from sqlmodel import col, update
-from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from auth import COOKIE
@@ -247,7 +245,7 @@ async def test_a_slow_client_delays_neither_who_writes_nor_who_listens(world: No
         mallory = await move_in(narrow, "Mallory", household_id=alice.household_id)
         chat = await alice.open_chat()
         message = await alice.write(chat, "x" * 4000)
-        async with alice.socket() as quick, _deaf(mallory):
+        async with alice.socket() as quick, mallory.deaf():
             (slow,) = narrow.hub.listeners_of(mallory.user_id)
             async with asyncio.TaskGroup() as group:
                 listening = group.create_task(_heard(quick, QUEUE * 2))
@@ -267,16 +265,6 @@ async def _tell_often(person: Person, message: dict[str, Any], times: int) -> No
                 subject_id=UUID(message["id"]),
                 chat_id=message["chat_id"],
             )
-
-
-@asynccontextmanager
-async def _deaf(person: Person) -> AsyncIterator[None]:
-    """A client that never reads."""
-    headers = {"Authorization": f"Bearer {person.access}"}
-    async with connect(person.place.ws, additional_headers=headers, max_queue=1, close_timeout=0.1) as connection:
-        connection.transport.pause_reading()
-        yield
-        connection.transport.abort()
 
 
 async def test_who_comes_and_goes_meanwhile_makes_nobody_miss_anything(alice: Person, bob: Person) -> None:
