@@ -158,47 +158,43 @@ def app(rolled_back: RolledBack) -> FastAPI:
     return create_app()
 
 
-ClientOf = Callable[[Actor | None], AsyncClient]
+ClientOf = Callable[..., AsyncClient]
 
 
-@pytest_asyncio.fixture
-async def client_of(app: FastAPI) -> AsyncIterator[Callable[..., AsyncClient]]:
-    """An API client of one of the cast, with a bearer token; of nobody for None."""
-    clients: list[AsyncClient] = []
-
-    def make(actor: Actor | None) -> AsyncClient:
-        headers = {"Authorization": f"Bearer {token_of(actor, TokenKind.ACCESS)}"} if actor else {}
-        client = AsyncClient(
-            transport=ASGITransport(app), base_url="http://localhost/api/v1", headers=headers, timeout=30
-        )
-        clients.append(client)
-        return client
-
-    yield make
-    for client in clients:
-        await client.aclose()
+def client_as(
+    app: FastAPI, actor: Actor | None, *, is_browser: bool = False, base_url: str = "http://localhost", **options: Any
+) -> AsyncClient:
+    """As one of the cast: with a bearer token, or with a cookie like a browser's."""
+    headers = {"Sec-Fetch-Site": "same-origin"} if is_browser else {}
+    client = AsyncClient(transport=ASGITransport(app, **options), base_url=base_url, headers=headers, timeout=30)
+    if actor and is_browser:
+        client.cookies.set(COOKIE, token_of(actor, TokenKind.COOKIE))
+    elif actor:
+        client.headers["Authorization"] = f"Bearer {token_of(actor, TokenKind.ACCESS)}"
+    return client
 
 
-@pytest_asyncio.fixture
-async def browser_of(app: FastAPI) -> AsyncIterator[Callable[..., AsyncClient]]:
-    """A browser without JavaScript, signed in by cookie; `htmx=True` sends what htmx sends."""
-    clients: list[AsyncClient] = []
+@pytest.fixture
+def client_of(app: FastAPI) -> ClientOf:
+    """An API client of one of the cast; of nobody for None."""
 
-    def make(actor: Actor | None, *, htmx: bool = False) -> AsyncClient:
-        client = AsyncClient(
-            transport=ASGITransport(app),
-            base_url="http://localhost",
-            headers={"Sec-Fetch-Site": "same-origin", **({"HX-Request": "true"} if htmx else {})},
-            timeout=30,
-        )
-        if actor:
-            client.cookies.set(COOKIE, token_of(actor, TokenKind.COOKIE))
-        clients.append(client)
-        return client
+    def client_of(actor: Actor | None) -> AsyncClient:
+        return client_as(app, actor, base_url="http://localhost/api/v1")
 
-    yield make
-    for client in clients:
-        await client.aclose()
+    return client_of
+
+
+@pytest.fixture
+def browser_of(app: FastAPI) -> ClientOf:
+    """A browser without JavaScript; `htmx=True` sends what htmx sends."""
+
+    def browser_of(actor: Actor | None, *, htmx: bool = False) -> AsyncClient:
+        browser = client_as(app, actor, is_browser=True)
+        if htmx:
+            browser.headers["HX-Request"] = "true"
+        return browser
+
+    return browser_of
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Acting for somebody: who may, for how long, what stays out of reach, and that nobody can miss it."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
@@ -33,11 +32,9 @@ from services import sessions
 from services.core import clock
 from services.live import audience
 from services.permissions import NEVER_WHILE_ACTING, Actor
-from tests.conftest import HOUSEHOLD, NOW, make_actor
+from tests.conftest import HOUSEHOLD, NOW, ClientOf, make_actor
 from tests.factories import make_lot
 from tests.test_architecture import _depends_on
-
-BrowserOf = Callable[..., AsyncClient]
 
 # What an account can do with itself that staff may do in its name: nothing that changes how one signs in, and nothing
 # that lets somebody in later.
@@ -90,7 +87,7 @@ async def entries(session: AsyncSession, action: str) -> list[AuditEntry]:
 
 
 @pytest_asyncio.fixture
-async def staff(session: AsyncSession, browser_of: BrowserOf, charlie: Actor) -> AsyncClient:
+async def staff(session: AsyncSession, browser_of: ClientOf, charlie: Actor) -> AsyncClient:
     """Charlie, who is no superuser, at the panel with a role that lets him act for anybody."""
     await make_role(session, charlie, "acting:start")
     return browser_of(charlie)
@@ -120,7 +117,7 @@ async def test_every_page_says_so_and_for_how_long(staff: AsyncClient, alice: Ac
         assert "2 minutes left" in (await staff.get("/stock")).text
 
 
-async def test_nobody_else_sees_that_bar(browser_of: BrowserOf, alice: Actor) -> None:
+async def test_nobody_else_sees_that_bar(browser_of: ClientOf, alice: Actor) -> None:
     assert "/acting/end" not in (await browser_of(alice).get("/")).text
 
 
@@ -142,12 +139,12 @@ async def test_it_needs_a_reason(staff: AsyncClient, session: AsyncSession, alic
 
 
 @pytest.mark.parametrize("name", ["alice", "bob"])
-async def test_who_has_no_such_permission_does_not(name: str, browser_of: BrowserOf, charlie: Actor) -> None:
+async def test_who_has_no_such_permission_does_not(name: str, browser_of: ClientOf, charlie: Actor) -> None:
     assert (await act_for(browser_of(make_actor(name)), charlie)).status_code == 403
 
 
 async def test_other_permissions_do_not_help(
-    session: AsyncSession, browser_of: BrowserOf, charlie: Actor, alice: Actor
+    session: AsyncSession, browser_of: ClientOf, charlie: Actor, alice: Actor
 ) -> None:
     await make_role(session, charlie, "audit:list", "users:disable")
 
@@ -155,7 +152,7 @@ async def test_other_permissions_do_not_help(
 
 
 async def test_it_begins_at_the_page_of_a_user(
-    session: AsyncSession, browser_of: BrowserOf, charlie: Actor, sam: Actor, alice: Actor
+    session: AsyncSession, browser_of: ClientOf, charlie: Actor, sam: Actor, alice: Actor
 ) -> None:
     await make_role(session, charlie, "panel.user:list", "panel.user:details", code="looking")
     browser, page = browser_of(charlie), f"/admin/user/details/{alice.user_id}"
@@ -168,7 +165,7 @@ async def test_it_begins_at_the_page_of_a_user(
 
 
 async def test_it_reaches_as_far_as_the_role(
-    session: AsyncSession, browser_of: BrowserOf, charlie: Actor, alice: Actor
+    session: AsyncSession, browser_of: ClientOf, charlie: Actor, alice: Actor
 ) -> None:
     await make_role(session, charlie, "acting:start", scope=DataScope.HOUSEHOLDS)
     browser = browser_of(charlie)
@@ -192,7 +189,7 @@ async def test_it_does_not_nest_and_the_panel_is_out_of_reach(
 
 
 async def test_nobody_acts_for_a_superuser_not_even_one(
-    session: AsyncSession, staff: AsyncClient, browser_of: BrowserOf, sam: Actor, alice: Actor
+    session: AsyncSession, staff: AsyncClient, browser_of: ClientOf, sam: Actor, alice: Actor
 ) -> None:
     assert (await act_for(staff, sam)).status_code == 422
     (await session.get_one(User, alice.user_id)).is_superuser = True
@@ -204,7 +201,7 @@ async def test_nobody_acts_for_a_superuser_not_even_one(
 
 
 async def test_nobody_acts_for_staff_who_may_do_more(
-    session: AsyncSession, staff: AsyncClient, browser_of: BrowserOf, alice: Actor, bob: Actor, sam: Actor
+    session: AsyncSession, staff: AsyncClient, browser_of: ClientOf, alice: Actor, bob: Actor, sam: Actor
 ) -> None:
     await make_role(session, alice, "acting:start", "users:disable", code="more")
     await make_role(session, bob, "acting:start", code="as-much", scope=DataScope.SELF)
@@ -223,12 +220,12 @@ async def test_nobody_acts_for_themselves_or_for_who_is_kept_out(
     assert (await act_for(staff, alice)).status_code == 422
 
 
-async def test_going_back_is_for_who_acts(browser_of: BrowserOf, alice: Actor) -> None:
+async def test_going_back_is_for_who_acts(browser_of: ClientOf, alice: Actor) -> None:
     assert (await browser_of(alice).post("/acting/end")).status_code == 404
 
 
 async def test_one_acts_for_one_at_a_time(
-    session: AsyncSession, browser_of: BrowserOf, staff: AsyncClient, charlie: Actor, alice: Actor, bob: Actor
+    session: AsyncSession, browser_of: ClientOf, staff: AsyncClient, charlie: Actor, alice: Actor, bob: Actor
 ) -> None:
     other_tab = browser_of(charlie)
     await act_for(staff, alice)
@@ -300,7 +297,7 @@ async def test_what_would_be_refused_is_not_offered(staff: AsyncClient, alice: A
 
 
 async def test_bookings_carry_both_names(
-    session: AsyncSession, staff: AsyncClient, client_of: BrowserOf, alice: Actor, charlie: Actor
+    session: AsyncSession, staff: AsyncClient, client_of: ClientOf, alice: Actor, charlie: Actor
 ) -> None:
     lot = await make_lot(session, alice, quantity=3)
     await session.commit()
@@ -318,9 +315,7 @@ async def test_bookings_carry_both_names(
     assert "Charlie for Alice" in (await staff.get("/history")).text
 
 
-async def test_what_members_do_themselves_carries_one(
-    session: AsyncSession, client_of: BrowserOf, alice: Actor
-) -> None:
+async def test_what_members_do_themselves_carries_one(session: AsyncSession, client_of: ClientOf, alice: Actor) -> None:
     await make_lot(session, alice)
     await session.commit()
 
@@ -330,7 +325,7 @@ async def test_what_members_do_themselves_carries_one(
 
 
 async def test_what_staff_books_is_undone_like_anything_else(
-    session: AsyncSession, staff: AsyncClient, client_of: BrowserOf, alice: Actor
+    session: AsyncSession, staff: AsyncClient, client_of: ClientOf, alice: Actor
 ) -> None:
     lot = await make_lot(session, alice, quantity=3)
     await session.commit()
@@ -361,7 +356,7 @@ async def test_every_entry_of_the_audit_log_carries_both_names(
 
 
 async def test_the_user_is_told(
-    session: AsyncSession, staff: AsyncClient, client_of: BrowserOf, alice: Actor, charlie: Actor
+    session: AsyncSession, staff: AsyncClient, client_of: ClientOf, alice: Actor, charlie: Actor
 ) -> None:
     await act_for(staff, alice, "They called us")
 
@@ -377,7 +372,7 @@ async def test_the_user_is_told(
     assert happened[0]["action"] == "acting:start"
 
 
-async def test_the_user_can_end_it(staff: AsyncClient, client_of: BrowserOf, alice: Actor) -> None:
+async def test_the_user_can_end_it(staff: AsyncClient, client_of: ClientOf, alice: Actor) -> None:
     await act_for(staff, alice)
     mine = client_of(alice)
     device = next(d for d in (await mine.get("/users/me/sessions")).json()["items"] if d["is_acting"])
@@ -404,7 +399,7 @@ async def hears(session: AsyncSession, session_id: UUID) -> bool:
 
 @pytest.mark.parametrize("loss", ["role", "grant", "assignment", "disabled", "signed out", "signed out everywhere"])
 async def test_it_ends_with_the_right_to_it(
-    loss: str, session: AsyncSession, staff: AsyncClient, browser_of: BrowserOf, alice: Actor, charlie: Actor
+    loss: str, session: AsyncSession, staff: AsyncClient, browser_of: ClientOf, alice: Actor, charlie: Actor
 ) -> None:
     await act_for(staff, alice)
     device = await acting_session(session)
@@ -441,7 +436,7 @@ async def test_it_ends_when_the_user_is_signed_out_everywhere(
 
 
 async def test_signing_out_leaves_nobody_behind(
-    session: AsyncSession, staff: AsyncClient, browser_of: BrowserOf, alice: Actor, charlie: Actor
+    session: AsyncSession, staff: AsyncClient, browser_of: ClientOf, alice: Actor, charlie: Actor
 ) -> None:
     await act_for(staff, alice)
     device = await acting_session(session)

@@ -1,7 +1,7 @@
 """Whatever changes something is written down, in its transaction: at every unsafe route, found from the app itself."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -38,11 +38,10 @@ from services.schemas.households import InvitationCreate
 from services.schemas.stock import LotFreeze
 from settings import ROOT
 from tests import conftest
-from tests.conftest import NOW, PASSWORD, token_of
+from tests.conftest import NOW, PASSWORD, ClientOf, token_of
 from tests.doors import DOORS, STAFF_DOORS, Door, Ids, make_one_of_each, make_staff_things
 from tests.factories import make_lot, make_product
 
-ClientOf = Callable[..., AsyncClient]
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
 # What needs no entry, and why.

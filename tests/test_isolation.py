@@ -1,22 +1,18 @@
 """Another household's things do not exist: at every route that takes an id, found from the routers themselves."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
-from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
 from models import Household, Role
 from routes.table import list_routes
 from services.permissions import ROLE_PERMISSIONS, Actor
-from tests.conftest import HOUSEHOLD, NEXT_DOOR, make_actor
+from tests.conftest import HOUSEHOLD, NEXT_DOOR, ClientOf, make_actor
 from tests.doors import DOORS, Door, make_one_of_each
-
-ClientOf = Callable[..., AsyncClient]
 
 OF_A_HOUSEHOLD = {"household_id"}
 # A link that lets whoever holds it in, and codes that only mean something within a product.

@@ -4,7 +4,7 @@ Found from the app itself, so that a route nobody thought of fails here. Each re
 delete a household does not spoil the next.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -30,11 +30,9 @@ from services.permissions import NEVER_AS_STAFF, NEVER_WHILE_ACTING, Actor
 from services.schemas.accounts import ApiKeyCreate, Scope
 from services.seeds import panel
 from tests.admin.conftest import rows  # noqa: F401  (a fixture)
-from tests.conftest import HOUSEHOLD, NEXT_DOOR, RolledBack
+from tests.conftest import HOUSEHOLD, NEXT_DOOR, ClientOf, RolledBack
 from tests.doors import DOORS, OTHER_DOORS, STAFF_DOORS, Door, Ids, calls_of, make_one_of_each, make_staff_things
 from tests.factories import load_staff, make_account, make_role
-
-ClientOf = Callable[..., AsyncClient]
 
 # Asked again by the service, about whom it is done to.
 FINER = {

@@ -1,7 +1,5 @@
 """Rights that are taken away are gone at once, and what other systems got wrong about them."""
 
-from collections.abc import Callable
-
 import pytest
 from httpx import AsyncClient
 from markupsafe import escape
@@ -13,10 +11,8 @@ from services import staff_roles
 from services.live import audience
 from services.permissions import Actor
 from services.schemas.staff_roles import StaffRoleUpdate
-from tests.conftest import HOUSEHOLD
+from tests.conftest import HOUSEHOLD, ClientOf
 from tests.factories import make_lot, make_role
-
-ClientOf = Callable[..., AsyncClient]
 
 
 async def test_what_a_role_loses_is_gone_at_the_next_request(

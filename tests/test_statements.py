@@ -1,10 +1,9 @@
 """How many statements a request costs, and that a longer list costs no more of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid5
 
-from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import db
@@ -28,11 +27,9 @@ from services.schemas.households import HouseholdCreate, InvitationCreate
 from services.schemas.products import BarcodeCreate
 from services.schemas.stock import LotRead
 from services.schemas.words import CategoryCreate, LocationCreate, UnitCreate
-from tests.conftest import HOUSEHOLD, NAMESPACE, TODAY
+from tests.conftest import HOUSEHOLD, NAMESPACE, TODAY, ClientOf
 from tests.doors import DOORS, Door
 from tests.factories import make_file, make_lot, make_message, make_product
-
-ClientOf = Callable[..., AsyncClient]
 
 CHAT = uuid5(NAMESPACE, "chat of many")
 IDS = {"household_id": str(HOUSEHOLD), "chat_id": str(CHAT)}

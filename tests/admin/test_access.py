@@ -1,7 +1,5 @@
 """Who may enter the panel, and from where."""
 
-from collections.abc import Callable
-
 import pytest
 from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,9 +9,7 @@ from models import Category, TokenKind, User, UserSession
 from services import sessions
 from services.permissions import Actor
 from tests.admin.conftest import Rows, act, delete
-from tests.conftest import token_of
-
-BrowserOf = Callable[..., AsyncClient]
+from tests.conftest import ClientOf, token_of
 
 DOORS = (
     ("GET", ""),
@@ -45,7 +41,7 @@ def test_every_table_has_a_row_to_try(rows: Rows) -> None:
     assert set(rows) == set(TABLES)
 
 
-async def test_strangers_are_sent_to_sign_in(browser_of: BrowserOf, rows: Rows) -> None:
+async def test_strangers_are_sent_to_sign_in(browser_of: ClientOf, rows: Rows) -> None:
     answers = await knock_everywhere(browser_of(None), rows)
 
     wrong = {
@@ -56,7 +52,7 @@ async def test_strangers_are_sent_to_sign_in(browser_of: BrowserOf, rows: Rows) 
     assert wrong == {}
 
 
-async def test_members_are_refused(browser_of: BrowserOf, alice: Actor, rows: Rows) -> None:
+async def test_members_are_refused(browser_of: ClientOf, alice: Actor, rows: Rows) -> None:
     answers = await knock_everywhere(browser_of(alice), rows)
 
     assert {door: answer.status_code for door, answer in answers.items() if answer.status_code != 403} == {}
@@ -64,7 +60,7 @@ async def test_members_are_refused(browser_of: BrowserOf, alice: Actor, rows: Ro
 
 
 async def test_refused_requests_change_nothing(
-    browser_of: BrowserOf, alice: Actor, rows: Rows, session: AsyncSession
+    browser_of: ClientOf, alice: Actor, rows: Rows, session: AsyncSession
 ) -> None:
     for browser in (browser_of(None), browser_of(alice)):
         await browser.post(f"/admin/category/edit/{rows['category']}", data={"name": "Hacked"})
@@ -73,7 +69,7 @@ async def test_refused_requests_change_nothing(
     assert (await session.get_one(Category, rows["category"], populate_existing=True)).name == "Moon cheese"
 
 
-async def test_superusers_come_in_by_cookie_and_by_bearer(panel: AsyncClient, client_of: BrowserOf, sam: Actor) -> None:
+async def test_superusers_come_in_by_cookie_and_by_bearer(panel: AsyncClient, client_of: ClientOf, sam: Actor) -> None:
     assert (await panel.get("/admin/")).status_code == 200
     assert (await client_of(sam).get("http://localhost/admin/")).status_code == 200
     # A cookie's token is no bearer token.

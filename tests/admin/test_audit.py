@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,10 +17,8 @@ from services import audit
 from services.core import clock, origin
 from services.core.origin import Origin, Source
 from services.permissions import Actor
-from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOW, make_actor
+from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOW, ClientOf, make_actor
 from tests.test_acting import make_role
-
-BrowserOf = Callable[..., AsyncClient]
 
 
 async def note(session: AsyncSession, name: str, subject_name: str, **more: Any) -> None:
@@ -48,7 +45,7 @@ async def happened(session: AsyncSession) -> None:
 
 
 @pytest.fixture
-def panel(browser_of: BrowserOf, sam: Actor) -> AsyncClient:
+def panel(browser_of: ClientOf, sam: Actor) -> AsyncClient:
     return browser_of(sam)
 
 
@@ -124,7 +121,7 @@ async def test_days_are_those_of_the_household_the_device_shows(
 
 
 @pytest.mark.usefixtures("happened")
-async def test_it_reaches_as_far_as_the_role(session: AsyncSession, browser_of: BrowserOf, charlie: Actor) -> None:
+async def test_it_reaches_as_far_as_the_role(session: AsyncSession, browser_of: ClientOf, charlie: Actor) -> None:
     await make_role(session, charlie, "audit:list", "audit:export", scope=DataScope.HOUSEHOLDS)
     session.add(StaffHousehold(user_id=charlie.user_id, household_id=HOUSEHOLD))
     await session.commit()
@@ -140,7 +137,7 @@ async def test_it_reaches_as_far_as_the_role(session: AsyncSession, browser_of: 
 
 @pytest.mark.usefixtures("happened")
 async def test_a_role_that_is_bound_to_nothing_shows_only_ones_own(
-    session: AsyncSession, browser_of: BrowserOf, bob: Actor
+    session: AsyncSession, browser_of: ClientOf, bob: Actor
 ) -> None:
     await make_role(session, bob, "audit:list", "audit:export", scope=DataScope.HOUSEHOLDS)
 
@@ -150,7 +147,7 @@ async def test_a_role_that_is_bound_to_nothing_shows_only_ones_own(
 
 
 @pytest.mark.usefixtures("happened")
-async def test_to_look_is_not_to_take_away(session: AsyncSession, browser_of: BrowserOf, charlie: Actor) -> None:
+async def test_to_look_is_not_to_take_away(session: AsyncSession, browser_of: ClientOf, charlie: Actor) -> None:
     await make_role(session, charlie, "audit:list")
     browser = browser_of(charlie)
 
@@ -160,7 +157,7 @@ async def test_to_look_is_not_to_take_away(session: AsyncSession, browser_of: Br
 
 @pytest.mark.parametrize("path", ["/admin/audit", "/admin/audit/export"])
 async def test_it_is_for_staff_with_that_permission(
-    path: str, session: AsyncSession, browser_of: BrowserOf, charlie: Actor
+    path: str, session: AsyncSession, browser_of: ClientOf, charlie: Actor
 ) -> None:
     assert (await browser_of(None).get(path)).status_code == 303
     assert (await browser_of(charlie).get(path)).status_code == 403
@@ -184,7 +181,7 @@ async def test_the_export_is_a_file_that_runs_nothing(session: AsyncSession, pan
 
 
 async def test_it_is_read_page_by_page(
-    session: AsyncSession, panel: AsyncClient, browser_of: BrowserOf, sam: Actor, alice: Actor
+    session: AsyncSession, panel: AsyncClient, browser_of: ClientOf, sam: Actor, alice: Actor
 ) -> None:
     household = await session.get_one(Household, HOUSEHOLD)
     for number in range(120):
@@ -204,7 +201,7 @@ async def test_it_is_read_page_by_page(
 
 @pytest.mark.usefixtures("happened")
 async def test_its_subject_is_a_page_away_for_who_may_see_it(
-    session: AsyncSession, panel: AsyncClient, browser_of: BrowserOf, charlie: Actor
+    session: AsyncSession, panel: AsyncClient, browser_of: ClientOf, charlie: Actor
 ) -> None:
     assert "/admin/product/details/p-1" in (await panel.get("/admin/audit")).text
     await make_role(session, charlie, "audit:list")

@@ -9,10 +9,10 @@ from models import AuditEntry, CatalogueItem, CatalogueSource, FilePurpose, File
 from services.permissions import Actor
 from tests import samples
 from tests.admin.conftest import Rows, act
-from tests.conftest import NOWHERE
+from tests.conftest import NOWHERE, ClientOf
 from tests.factories import make_product, make_role
 from tests.pages import html
-from tests.pages.ways import BOTH_WAYS, ClientOf, ends_whole, toast_of
+from tests.pages.ways import BOTH_WAYS, ends_whole, toast_of
 
 
 @pytest.fixture

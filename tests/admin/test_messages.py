@@ -1,17 +1,15 @@
 """Channels and deliveries in the panel: to look at, without what is secret, and to try again."""
 
 import json
-from collections.abc import Callable
 
 import pytest
-from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Channel, ChannelKind, Delivery, DeliveryStatus
 from services.permissions import Actor
 from tests.admin.conftest import act
+from tests.conftest import ClientOf
 
-BrowserOf = Callable[..., AsyncClient]
 ADDRESSES = {
     ChannelKind.WEBHOOK: "https://hooks.example.com/5ecret",
     ChannelKind.SERVICE: "tgram://5ecret:token/1",
@@ -21,7 +19,7 @@ ADDRESSES = {
 
 @pytest.mark.parametrize("kind", ADDRESSES, ids=str)
 async def test_no_address_or_secret_is_shown(
-    session: AsyncSession, browser_of: BrowserOf, sam: Actor, alice: Actor, kind: ChannelKind
+    session: AsyncSession, browser_of: ClientOf, sam: Actor, alice: Actor, kind: ChannelKind
 ) -> None:
     channel = Channel(
         user_id=alice.user_id,
@@ -64,7 +62,7 @@ async def dead(session: AsyncSession, actor: Actor) -> Delivery:
 
 
 async def test_what_was_given_up_is_tried_again(
-    session: AsyncSession, browser_of: BrowserOf, sam: Actor, alice: Actor
+    session: AsyncSession, browser_of: ClientOf, sam: Actor, alice: Actor
 ) -> None:
     delivery = await dead(session, alice)
     staff = browser_of(sam)
@@ -77,12 +75,12 @@ async def test_what_was_given_up_is_tried_again(
 
 
 @pytest.mark.parametrize(("pks", "status"), [("nonsense", 404), ("", 303)])
-async def test_keys_of_nothing_change_nothing(browser_of: BrowserOf, sam: Actor, pks: str, status: int) -> None:
+async def test_keys_of_nothing_change_nothing(browser_of: ClientOf, sam: Actor, pks: str, status: int) -> None:
     assert (await act(browser_of(sam), "delivery", "retry", *([pks] if pks else []))).status_code == status
 
 
 async def test_nobody_else_may_look_or_try(
-    session: AsyncSession, browser_of: BrowserOf, alice: Actor, sam: Actor
+    session: AsyncSession, browser_of: ClientOf, alice: Actor, sam: Actor
 ) -> None:
     delivery = await dead(session, alice)
 
@@ -97,6 +95,6 @@ async def test_nobody_else_may_look_or_try(
     assert delivery.status is DeliveryStatus.DEAD
 
 
-async def test_nothing_is_made_or_changed_there(browser_of: BrowserOf, sam: Actor) -> None:
+async def test_nothing_is_made_or_changed_there(browser_of: ClientOf, sam: Actor) -> None:
     for view in ("channel", "delivery"):
         assert (await browser_of(sam).post(f"/admin/{view}/create", data={})).status_code == 403

@@ -14,10 +14,9 @@ from models import AuditEntry, DataScope, Household, Membership, Product, User, 
 from services.permissions import Actor
 from tests.admin.conftest import Rows, act, assert_done, delete, fill_in
 from tests.admin.test_views import fresh
-from tests.conftest import HOUSEHOLD, NEXT_DOOR
+from tests.conftest import HOUSEHOLD, NEXT_DOOR, ClientOf
 from tests.factories import make_product, make_role
 
-BrowserOf = Callable[..., AsyncClient]
 ALL = ("list", "details", "edit", "delete", "export")
 
 
@@ -26,7 +25,7 @@ def granted(table: str, *actions: str) -> list[str]:
 
 
 @pytest.fixture
-def limited(browser_of: BrowserOf, session: AsyncSession, tess: Actor) -> Callable[..., Any]:
+def limited(browser_of: ClientOf, session: AsyncSession, tess: Actor) -> Callable[..., Any]:
     """Tess at the panel, with a role that grants this, for alice's household unless told otherwise."""
 
     async def limited(*permissions: str, scope: DataScope = DataScope.HOUSEHOLDS, **fields: Any) -> AsyncClient:
@@ -188,7 +187,7 @@ async def test_only_superusers_touch_superusers(
     assert not (await fresh(session, User, tess.user_id)).is_superuser
 
 
-async def test_the_overview_tells_only_what_one_may_see(limited: Any, rows: Rows, browser_of: BrowserOf) -> None:
+async def test_the_overview_tells_only_what_one_may_see(limited: Any, rows: Rows, browser_of: ClientOf) -> None:
     browser = await limited(*granted("category", "list"), menus=[])
 
     page = (await browser.get("/admin/")).text

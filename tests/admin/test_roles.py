@@ -1,6 +1,5 @@
 """Staff roles in the panel: what each grants, and who has it."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,11 +11,10 @@ from models import AuditEntry, DataScope, GrantKind, MenuItem, MenuKind, StaffRo
 from services import staff_roles
 from services.permissions import Actor
 from tests.admin.conftest import assert_done
-from tests.conftest import HOUSEHOLD, NEXT_DOOR
+from tests.conftest import HOUSEHOLD, NEXT_DOOR, ClientOf
 from tests.factories import make_role
 from tests.pages import html
 
-BrowserOf = Callable[..., AsyncClient]
 ROLE = {"code": "helpers", "name": "Helpers", "data_scope": "all"}
 
 
@@ -144,7 +142,7 @@ async def test_a_whole_role_is_signed_out(
 
 
 async def test_nobody_gives_more_than_they_hold(
-    browser_of: BrowserOf, session: AsyncSession, tess: Actor, bob: Actor
+    browser_of: ClientOf, session: AsyncSession, tess: Actor, bob: Actor
 ) -> None:
     mine = ["roles:matrix", "roles:grant", "roles:assign", "roles:holder", "roles:edit", "panel.user:list"]
     await make_role(session, holder=tess, permissions=mine)

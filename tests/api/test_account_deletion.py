@@ -1,17 +1,12 @@
 """DELETE /users/me."""
 
-from collections.abc import Callable
-
 import sqlalchemy as sa
-from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models import User
 from services.permissions import Actor
-from tests.conftest import HOUSEHOLD, PASSWORD
-
-ClientOf = Callable[..., AsyncClient]
+from tests.conftest import HOUSEHOLD, PASSWORD, ClientOf
 
 
 async def remaining(session: AsyncSession, actor: Actor) -> int:

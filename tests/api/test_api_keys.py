@@ -20,11 +20,9 @@ from services.core.ids import hash_token
 from services.permissions import Actor
 from services.schemas.accounts import ApiKeyCreate, Scope
 from tests import samples
-from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOW, PASSWORD
+from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOW, PASSWORD, ClientOf
 from tests.doors import DOORS, make_one_of_each
 from tests.factories import make_lot
-
-ClientOf = Callable[..., AsyncClient]
 
 ALL = frozenset(Scope)
 WANTED = {"name": "Shopping script", "scopes": ["stock:read"]}

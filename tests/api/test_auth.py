@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -19,10 +18,8 @@ from services.core.ids import hash_token
 from services.permissions import Actor
 from services.sessions import ACCESS_LIFETIME, SESSION_LIFETIME
 from settings import Registration, Settings
-from tests.conftest import HOUSEHOLD, NOW, PASSWORD, make_actor, token_of
+from tests.conftest import HOUSEHOLD, NOW, PASSWORD, ClientOf, make_actor, token_of
 from tests.doors import make_one_of_each
-
-ClientOf = Callable[..., AsyncClient]
 
 NEW = {"email": "Nora@Example.com", "password": "seven plums 7", "name": "Nora", "time_zone": "Asia/Tokyo"}
 

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from fnmatch import fnmatch
 from uuid import UUID, uuid4
@@ -20,10 +19,8 @@ from services.permissions import ROLE_PERMISSIONS, Actor
 from services.schemas.accounts import ApiKeyCreate, Scope
 from services.schemas.chats import ChatCreate
 from services.seeds import panel
-from tests.conftest import CHAT, CHAT_NEXT_DOOR, HOUSEHOLD, NEXT_DOOR, NOW, NOWHERE
+from tests.conftest import CHAT, CHAT_NEXT_DOOR, HOUSEHOLD, NEXT_DOOR, NOW, NOWHERE, ClientOf
 from tests.factories import make_account, make_message, make_role
-
-ClientOf = Callable[..., AsyncClient]
 
 CHATS = f"/households/{HOUSEHOLD}/chats"
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,9 +10,7 @@ from httpx import AsyncClient
 
 from main import MAX_BODY
 from services.permissions import Actor
-from tests.conftest import HOUSEHOLD, NOWHERE
-
-ClientOf = Callable[..., AsyncClient]
+from tests.conftest import HOUSEHOLD, NOWHERE, ClientOf
 
 LOTS = f"/households/{HOUSEHOLD}/lots"
 JSON = {"Content-Type": "application/json"}

@@ -1,6 +1,5 @@
 """The calendar feed: a secret address that calendars fetch."""
 
-from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,10 +15,8 @@ from routes.middleware import request_id
 from services import households, preferences, stock
 from services.permissions import Actor
 from services.schemas.stock import LotConsume
-from tests.conftest import TODAY
+from tests.conftest import TODAY, ClientOf
 from tests.factories import make_lot
-
-ClientOf = Callable[..., AsyncClient]
 
 FEED = "/users/me/feed"
 

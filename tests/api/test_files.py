@@ -3,7 +3,7 @@
 import re
 import resource
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,11 +26,9 @@ from services.core.storage import MemoryStorage
 from services.permissions import Actor
 from settings import StorageAddress, get_settings
 from tests import samples
-from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOW, RolledBack, token_of
+from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOW, ClientOf, RolledBack, token_of
 from tests.factories import make_lot, make_product
 from tests.s3 import S3Server
-
-ClientOf = Callable[..., AsyncClient]
 
 FILES = f"/households/{HOUSEHOLD}/files"
 AVATAR = "/users/me/avatar"

@@ -1,6 +1,5 @@
 """Households, members and invitations over the API."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,12 +13,10 @@ from models import Household, Lot
 from services.core import clock
 from services.households import INVITATION_LIFETIME
 from services.permissions import Actor
-from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOW
+from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOW, ClientOf
 from tests.factories import make_lot
 
 HOME = f"/households/{HOUSEHOLD}"
-
-ClientOf = Callable[..., AsyncClient]
 
 
 def fields_of(response: Response) -> set[str]:

@@ -1,6 +1,5 @@
 """A repeated POST under one Idempotency-Key books once."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -13,14 +12,12 @@ from models import Event, Product
 from services.core import clock
 from services.idempotency import MEMORY
 from services.permissions import Actor
-from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOW
+from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOW, ClientOf
 from tests.factories import make_lot
 
 HOME = f"/households/{HOUSEHOLD}"
 KEY = {"Idempotency-Key": "tap-1"}
 MILK = {"product": {"name": "Milk"}, "quantity": "3"}
-
-ClientOf = Callable[..., AsyncClient]
 
 
 async def bookings(session: AsyncSession) -> int:

@@ -1,6 +1,6 @@
 """Metrics: for whoever knows the token, by route and never by address."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -13,10 +13,9 @@ from main import create_app
 from models import Household
 from services.permissions import Actor
 from settings import Settings
-from tests.conftest import HOUSEHOLD, NOW, RolledBack
+from tests.conftest import HOUSEHOLD, NOW, ClientOf, RolledBack
 from tests.factories import make_lot
 
-ClientOf = Callable[..., AsyncClient]
 TOKEN = "a token for the tests"
 SHOWN = {"Authorization": f"Bearer {TOKEN}"}
 

@@ -1,6 +1,5 @@
 """What one is told and how one wants to hear of it, over the API."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -15,10 +14,8 @@ from services import households, sweep
 from services.core import i18n
 from services.permissions import Actor
 from services.schemas.households import HouseholdCreate
-from tests.conftest import HOUSEHOLD, NEXT_DOOR, TODAY
+from tests.conftest import HOUSEHOLD, NEXT_DOOR, TODAY, ClientOf
 from tests.factories import make_lot, make_product
-
-ClientOf = Callable[..., AsyncClient]
 
 PREFERENCES = "/users/me/preferences"
 

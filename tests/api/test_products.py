@@ -1,6 +1,5 @@
 """Products over the API."""
 
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -17,8 +16,6 @@ from tests.factories import make_lot, make_product, place_of
 
 PRODUCTS = f"/households/{HOUSEHOLD}/products"
 EAN = "4006381333931"
-
-ClientOf = Callable[..., AsyncClient]
 
 
 def fields_of(response: Response) -> set[str]:

@@ -1,7 +1,6 @@
 """Getting back in, confirming addresses, and changing them, over the API."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -16,9 +15,7 @@ from services.core import clock
 from services.permissions import Actor
 from services.schemas.accounts import ApiKeyCreate, Scope
 from settings import Settings
-from tests.conftest import NOW, PASSWORD
-
-ClientOf = Callable[..., AsyncClient]
+from tests.conftest import NOW, PASSWORD, ClientOf
 
 NEW = {"email": "nora@example.com", "password": "seven plums 7", "name": "Nora"}
 BETTER = "nine plums 9"

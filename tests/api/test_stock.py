@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -15,10 +14,8 @@ from models import Event, LocationKind, Lot, Product
 from services import locations
 from services.permissions import Actor
 from services.schemas.stock import LotModel, LotRead
-from tests.conftest import HOUSEHOLD, NEXT_DOOR, TODAY
+from tests.conftest import HOUSEHOLD, NEXT_DOOR, TODAY, ClientOf
 from tests.factories import make_lot, make_product, place_of
-
-ClientOf = Callable[..., AsyncClient]
 
 LOTS = f"/households/{HOUSEHOLD}/lots"
 SHAPE = {

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,11 +19,9 @@ from services import chats
 from services.permissions import Actor
 from services.schemas.chats import ChatCreate, ChatUpdate
 from tests.committing import committing_app, newcomer
-from tests.conftest import CHAT, CHAT_NEXT_DOOR, HOUSEHOLD, NEXT_DOOR, NOWHERE
+from tests.conftest import CHAT, CHAT_NEXT_DOOR, HOUSEHOLD, NEXT_DOOR, NOWHERE, ClientOf
 from tests.factories import make_message, make_role
 from tests.servers import settings_for
-
-ClientOf = Callable[..., AsyncClient]
 
 TALK = f"/households/{HOUSEHOLD}/chats/{CHAT}/messages"
 THUMB = "%F0%9F%91%8D"

@@ -1,7 +1,5 @@
 """What somebody must do before anything else: it is the server that insists, at every door."""
 
-from collections.abc import Callable
-
 import pytest
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,11 +8,9 @@ from models import User
 from services import accounts
 from services.permissions import Actor
 from settings import Settings
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, ClientOf
 from tests.doors import DOORS, make_one_of_each
 from tests.test_isolation import OPEN
-
-ClientOf = Callable[..., AsyncClient]
 
 TO_CHANGE = {"account:password", "auth:logout", "auth:logout_all", "acting:end"}
 TO_VERIFY = TO_CHANGE | {

@@ -1,6 +1,5 @@
 """Places, categories and units over the API."""
 
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -15,8 +14,6 @@ from tests.conftest import HOUSEHOLD
 from tests.factories import make_lot
 
 HOME = f"/households/{HOUSEHOLD}"
-
-ClientOf = Callable[..., AsyncClient]
 
 
 def fields_of(response: Response) -> set[str]:

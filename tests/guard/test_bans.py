@@ -14,9 +14,9 @@ from services.guard import Doorkeeper, bans, keys
 from services.permissions import Account, Actor
 from services.schemas.guard import BanCreate
 from settings import Settings
-from tests.conftest import HOUSEHOLD, NOW, PASSWORD
+from tests.conftest import HOUSEHOLD, NOW, PASSWORD, ClientOf
 from tests.factories import make_lot
-from tests.guard.conftest import ELSEWHERE, SOMEWHERE, From
+from tests.guard.conftest import ELSEWHERE, SOMEWHERE
 
 RIGHT = {"email": "alice@example.com", "password": PASSWORD}
 
@@ -34,7 +34,7 @@ async def can_sign_in(client: AsyncClient) -> bool:
 
 
 async def test_a_banned_address_locks_nobody_out_of_reading_who_is_signed_in(
-    session: AsyncSession, keeper: Doorkeeper, client_from: From, alice: Actor, bob: Actor
+    session: AsyncSession, keeper: Doorkeeper, client_from: ClientOf, alice: Actor, bob: Actor
 ) -> None:
     lot = await make_lot(session, alice)
     await session.commit()
@@ -42,7 +42,7 @@ async def test_a_banned_address_locks_nobody_out_of_reading_who_is_signed_in(
     await keeper.tend()
 
     # The whole site is behind this address: API clients, browsers, and whoever has not been seen before.
-    for client in (client_from(actor=alice), client_from(actor=bob, browser=True)):
+    for client in (client_from(actor=alice), client_from(actor=bob, is_browser=True)):
         for path in ("/", "/stock", f"/api/v1/households/{HOUSEHOLD}/lots", f"/stock/lots/{lot.id}"):
             if path.startswith("/api") or client.cookies:
                 assert (await client.get(path)).status_code == 200
@@ -65,7 +65,7 @@ async def test_a_banned_address_locks_nobody_out_of_reading_who_is_signed_in(
 
 
 async def test_who_shows_a_refresh_token_is_signed_in(
-    session: AsyncSession, keeper: Doorkeeper, client_from: From
+    session: AsyncSession, keeper: Doorkeeper, client_from: ClientOf
 ) -> None:
     tokens = (await client_from(ELSEWHERE).post("/api/v1/auth/login", json=RIGHT)).json()
     await ban(session, SOMEWHERE)
@@ -76,7 +76,7 @@ async def test_who_shows_a_refresh_token_is_signed_in(
     assert renewed.status_code == 200
 
 
-async def test_a_ban_ends_by_itself(session: AsyncSession, keeper: Doorkeeper, client_from: From) -> None:
+async def test_a_ban_ends_by_itself(session: AsyncSession, keeper: Doorkeeper, client_from: ClientOf) -> None:
     await ban(session, SOMEWHERE, minutes=60)
     await keeper.tend()
     refused = await client_from().post("/api/v1/auth/login", json=RIGHT)
@@ -86,7 +86,9 @@ async def test_a_ban_ends_by_itself(session: AsyncSession, keeper: Doorkeeper, c
         assert await can_sign_in(client_from())
 
 
-async def test_an_ipv6_network_is_banned_as_one(session: AsyncSession, keeper: Doorkeeper, client_from: From) -> None:
+async def test_an_ipv6_network_is_banned_as_one(
+    session: AsyncSession, keeper: Doorkeeper, client_from: ClientOf
+) -> None:
     await ban(session, "2001:db8:1:2::77")
     await keeper.tend()
 
@@ -96,7 +98,7 @@ async def test_an_ipv6_network_is_banned_as_one(session: AsyncSession, keeper: D
 
 @pytest.mark.parametrize("email", ["alice@example.com", "nobody@example.com"])
 async def test_a_banned_account_cannot_sign_in_and_is_not_told_apart_from_none(
-    email: str, session: AsyncSession, client_from: From, client_of: From, alice: Actor
+    email: str, session: AsyncSession, client_from: ClientOf, client_of: ClientOf, alice: Actor
 ) -> None:
     await ban(session, email)
 
@@ -133,7 +135,7 @@ async def test_whoever_goes_on_being_refused_is_banned_for_longer_each_time(
 
 
 async def test_refusals_are_what_one_is_banned_for(
-    session: AsyncSession, keeper: Doorkeeper, client_from: From
+    session: AsyncSession, keeper: Doorkeeper, client_from: ClientOf
 ) -> None:
     client = client_from()
     for number in range(30 + 20):
@@ -175,7 +177,7 @@ async def test_a_superuser_is_banned_by_superusers_only(session: AsyncSession, a
 
 
 async def test_a_ban_is_lifted_with_all_that_was_counted(
-    session: AsyncSession, keeper: Doorkeeper, client_from: From, sam: Actor
+    session: AsyncSession, keeper: Doorkeeper, client_from: ClientOf, sam: Actor
 ) -> None:
     for _ in range(31):
         await client_from().post("/api/v1/auth/login", json={**RIGHT, "email": "nobody@example.com"})

@@ -19,8 +19,8 @@ from services.core import clock
 from services.guard import Doorkeeper, Limit, keys, limits
 from services.permissions import Actor
 from settings import Settings
-from tests.conftest import HOUSEHOLD, NOW, PASSWORD
-from tests.guard.conftest import ELSEWHERE, SOMEWHERE, From
+from tests.conftest import HOUSEHOLD, NOW, PASSWORD, ClientOf
+from tests.guard.conftest import ELSEWHERE, SOMEWHERE
 
 LOTS = f"/api/v1/households/{HOUSEHOLD}/lots"
 WRONG = "not the password 1"
@@ -83,7 +83,7 @@ def test_accounts_are_counted_by_what_does_not_tell_their_e_mail(config: Setting
 
 @pytest.mark.parametrize("email", ["alice@example.com", "nobody@example.com"])
 async def test_wrong_passwords_are_refused_after_a_while_whether_or_not_there_is_such_an_account(
-    email: str, client_from: From
+    email: str, client_from: ClientOf
 ) -> None:
     client = client_from()
 
@@ -98,7 +98,7 @@ async def test_wrong_passwords_are_refused_after_a_while_whether_or_not_there_is
     assert (await sign_in(client, "alice@example.com", PASSWORD)).status_code in {200, 429}
 
 
-async def test_the_spelling_of_an_e_mail_does_not_matter(client_from: From) -> None:
+async def test_the_spelling_of_an_e_mail_does_not_matter(client_from: ClientOf) -> None:
     client = client_from()
     await statuses(client, 5, "ALICE@example.com")
     await statuses(client, 5, " alice@EXAMPLE.com")
@@ -106,7 +106,7 @@ async def test_the_spelling_of_an_e_mail_does_not_matter(client_from: From) -> N
     assert await statuses(client, 1, "alice@example.com") == [429]
 
 
-async def test_after_the_wait_it_can_be_tried_again(client_from: From) -> None:
+async def test_after_the_wait_it_can_be_tried_again(client_from: ClientOf) -> None:
     client = client_from()
     await statuses(client, 11)
     seconds = int((await sign_in(client)).headers["retry-after"])
@@ -115,7 +115,7 @@ async def test_after_the_wait_it_can_be_tried_again(client_from: From) -> None:
         assert (await sign_in(client, password=PASSWORD)).status_code == 200
 
 
-async def test_right_passwords_are_not_counted(client_from: From) -> None:
+async def test_right_passwords_are_not_counted(client_from: ClientOf) -> None:
     client = client_from()
     found = [(await sign_in(client, password=PASSWORD)).status_code for _ in range(15)]
 
@@ -123,7 +123,7 @@ async def test_right_passwords_are_not_counted(client_from: From) -> None:
 
 
 async def test_others_failures_do_not_lock_people_out_where_they_are_signed_in(
-    client_from: From, session: AsyncSession, alice: Actor
+    client_from: ClientOf, session: AsyncSession, alice: Actor
 ) -> None:
     (await session.get_one(UserSession, alice.session_id)).ip_address = ELSEWHERE
     await session.commit()
@@ -135,7 +135,7 @@ async def test_others_failures_do_not_lock_people_out_where_they_are_signed_in(
     assert await statuses(client_from(ELSEWHERE), 11) == [401] * 10 + [429]
 
 
-async def test_an_address_may_fail_for_many_accounts_but_not_for_all(client_from: From) -> None:
+async def test_an_address_may_fail_for_many_accounts_but_not_for_all(client_from: ClientOf) -> None:
     client = client_from()
     found = [(await sign_in(client, f"user{number}@example.com")).status_code for number in range(32)]
 
@@ -143,7 +143,7 @@ async def test_an_address_may_fail_for_many_accounts_but_not_for_all(client_from
     assert (await sign_in(client_from(ELSEWHERE), "user0@example.com")).status_code == 401
 
 
-async def test_this_machine_is_exempt_from_limits_of_addresses_but_not_of_accounts(client_from: From) -> None:
+async def test_this_machine_is_exempt_from_limits_of_addresses_but_not_of_accounts(client_from: ClientOf) -> None:
     client = client_from("127.0.0.1")
     for number in range(35):
         assert (await sign_in(client, f"user{number}@example.com")).status_code == 401
@@ -151,8 +151,8 @@ async def test_this_machine_is_exempt_from_limits_of_addresses_but_not_of_accoun
     assert await statuses(client, 11) == [401] * 10 + [429]
 
 
-async def test_the_page_says_it_too(client_from: From) -> None:
-    client = client_from(browser=True)
+async def test_the_page_says_it_too(client_from: ClientOf) -> None:
+    client = client_from(is_browser=True)
     form = {"email": "alice@example.com", "password": WRONG}
     for _ in range(10):
         assert (await client.post("/login", data=form)).status_code == 401
@@ -167,14 +167,14 @@ async def test_the_page_says_it_too(client_from: From) -> None:
 
 
 async def test_nobody_can_be_locked_out_in_the_guards_absence(
-    client_from: From, config: Settings, monkeypatch: pytest.MonkeyPatch
+    client_from: ClientOf, config: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(config, "guard_enabled", False)
 
     assert await statuses(client_from("127.0.0.1"), 12) == [401] * 12
 
 
-async def test_registering_is_limited(client_from: From) -> None:
+async def test_registering_is_limited(client_from: ClientOf) -> None:
     client = client_from()
     found = [
         (await client.post("/api/v1/auth/register", json={"email": f"{n}@example.com"})).status_code for n in range(21)
@@ -183,7 +183,7 @@ async def test_registering_is_limited(client_from: From) -> None:
     assert found == [422] * 20 + [429]
 
 
-async def test_guessing_invitations_is_limited(client_from: From) -> None:
+async def test_guessing_invitations_is_limited(client_from: ClientOf) -> None:
     client = client_from()
     found = [(await client.get(f"/invitations/guess{n}")).status_code for n in range(61)]
 
@@ -191,7 +191,7 @@ async def test_guessing_invitations_is_limited(client_from: From) -> None:
     assert found[60] == 429
 
 
-async def test_inviting_is_limited_for_an_account_wherever_it_is(client_from: From, alice: Actor) -> None:
+async def test_inviting_is_limited_for_an_account_wherever_it_is(client_from: ClientOf, alice: Actor) -> None:
     path = f"/api/v1/households/{HOUSEHOLD}/invitations"
     found = [
         (await client_from(address, alice).post(path, json={"role": "everything"})).status_code
@@ -202,7 +202,7 @@ async def test_inviting_is_limited_for_an_account_wherever_it_is(client_from: Fr
     assert found == [422] * 60 + [429] * 2
 
 
-async def test_refreshing_is_limited(client_from: From) -> None:
+async def test_refreshing_is_limited(client_from: ClientOf) -> None:
     client = client_from()
     found = [
         (await client.post("/api/v1/auth/refresh", json={"refresh_token": f"guess{n}"})).status_code for n in range(61)
@@ -211,7 +211,7 @@ async def test_refreshing_is_limited(client_from: From) -> None:
     assert found == [401] * 60 + [429]
 
 
-async def test_uploading_is_limited(client_from: From, alice: Actor) -> None:
+async def test_uploading_is_limited(client_from: ClientOf, alice: Actor) -> None:
     client = client_from("127.0.0.1", alice)
     found = [(await client.post("/api/v1/households", files={"file": b"x"})).status_code for _ in range(121)]
 
@@ -223,7 +223,7 @@ def test_what_is_limited_is_a_route(app: FastAPI) -> None:
     assert {*LIMITS, *LOOKING} <= {entry.name for entry in list_routes(app)}
 
 
-async def test_counts_that_are_over_are_forgotten(client_from: From, session: AsyncSession) -> None:
+async def test_counts_that_are_over_are_forgotten(client_from: ClientOf, session: AsyncSession) -> None:
     await statuses(client_from(), 2)
     count = sa.select(sa.func.count()).select_from(GuardCount)
     assert await session.scalar(count) == 2
@@ -235,7 +235,9 @@ async def test_counts_that_are_over_are_forgotten(client_from: From, session: As
     assert await session.scalar(count) == 0
 
 
-async def test_what_must_be_counted_and_cannot_be_is_not_let_through(client_from: From, session: AsyncSession) -> None:
+async def test_what_must_be_counted_and_cannot_be_is_not_let_through(
+    client_from: ClientOf, session: AsyncSession
+) -> None:
     await session.execute(sa.text("DROP TABLE guard_count"))
     await session.commit()
 
@@ -260,7 +262,7 @@ async def knock(client: AsyncClient, count: int, path: str = "/login") -> list[i
     return [(await client.get(path)).status_code for _ in range(count)]
 
 
-async def test_whoever_comes_too_often_waits(few: int, client_from: From) -> None:
+async def test_whoever_comes_too_often_waits(few: int, client_from: ClientOf) -> None:
     client = client_from()
 
     assert await knock(client, few) == [200] * few
@@ -276,17 +278,17 @@ async def test_whoever_comes_too_often_waits(few: int, client_from: From) -> Non
 
 
 async def test_people_behind_one_address_are_told_apart_by_their_sessions(
-    few: int, client_from: From, alice: Actor, bob: Actor
+    few: int, client_from: ClientOf, alice: Actor, bob: Actor
 ) -> None:
     await knock(client_from(), few + 5)
 
     assert await knock(client_from(actor=alice), few, LOTS) == [200] * few
     assert await knock(client_from(actor=alice), 1, LOTS) == [429]
-    assert await knock(client_from(actor=bob, browser=True), 3, "/") == [200] * 3
+    assert await knock(client_from(actor=bob, is_browser=True), 3, "/") == [200] * 3
     assert await knock(client_from(), 1) == [429]
 
 
-async def test_a_token_that_is_made_up_makes_nobody_somebody(few: int, client_from: From) -> None:
+async def test_a_token_that_is_made_up_makes_nobody_somebody(few: int, client_from: ClientOf) -> None:
     client = client_from()
     for number in range(few):
         assert (await client.get(LOTS, headers={"Authorization": f"Bearer made-up-{number}"})).status_code == 401
@@ -294,7 +296,7 @@ async def test_a_token_that_is_made_up_makes_nobody_somebody(few: int, client_fr
     assert (await client.get(LOTS, headers={"Authorization": "Bearer made-up"})).status_code == 429
 
 
-async def test_files_and_probes_are_free(few: int, client_from: From) -> None:
+async def test_files_and_probes_are_free(few: int, client_from: ClientOf) -> None:
     client = client_from()
     await knock(client, few + 1)
 
@@ -349,19 +351,19 @@ def test_the_shortest_wait_is_a_second() -> None:
     assert math.isfinite(limits.wait(Limit("test", 60), 1, 1, 1))
 
 
-async def test_mails_that_are_asked_for_are_limited_for_any_address(client_from: From) -> None:
+async def test_mails_that_are_asked_for_are_limited_for_any_address(client_from: ClientOf) -> None:
     for email in ("alice@example.com", "nobody@example.com"):
         found = [
             (await client_from("127.0.0.1").post("/api/v1/auth/forgot", json={"email": email})).status_code
             for _ in range(6)
         ]
         assert found == [202] * 5 + [429], email
-        page = await client_from("127.0.0.1", browser=True).post("/forgot", data={"email": email})
+        page = await client_from("127.0.0.1", is_browser=True).post("/forgot", data={"email": email})
         assert page.status_code == 429
 
 
 async def test_codes_are_limited_whichever_sign_in_they_are_for(
-    client_from: From, session: AsyncSession, alice: Actor
+    client_from: ClientOf, session: AsyncSession, alice: Actor
 ) -> None:
     client = client_from("127.0.0.1")
     found, token = [], ""
@@ -377,7 +379,7 @@ async def test_codes_are_limited_whichever_sign_in_they_are_for(
     assert found == [401] * 10 + [429] * 2
 
 
-async def test_whoever_has_only_the_session_cannot_guess_the_password(client_from: From, alice: Actor) -> None:
+async def test_whoever_has_only_the_session_cannot_guess_the_password(client_from: ClientOf, alice: Actor) -> None:
     client = client_from("127.0.0.1", alice)
     body = {"password": WRONG}
     found = [(await client.post("/api/v1/users/me/confirm", json=body)).status_code for _ in range(21)]

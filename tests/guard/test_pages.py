@@ -1,9 +1,6 @@
 """The guard's page, for the staff that may see it."""
 
-from collections.abc import Callable
-
 import pytest
-from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
@@ -11,13 +8,11 @@ from models import AuditEntry, GuardBan
 from services import guard
 from services.permissions import Actor
 from services.schemas.guard import BanCreate
-from tests.conftest import NOW
-
-BrowserOf = Callable[..., AsyncClient]
+from tests.conftest import NOW, ClientOf
 
 
 async def test_staff_keeps_somebody_out_and_lets_them_in_again(
-    session: AsyncSession, browser_of: BrowserOf, sam: Actor
+    session: AsyncSession, browser_of: ClientOf, sam: Actor
 ) -> None:
     browser = browser_of(sam)
     form = {"who": "198.51.100.7", "minutes": "90", "reason": "Noise"}
@@ -54,7 +49,7 @@ async def test_staff_keeps_somebody_out_and_lets_them_in_again(
     ],
 )
 async def test_what_makes_no_sense_is_said_at_its_field(
-    form: dict[str, str], session: AsyncSession, browser_of: BrowserOf, sam: Actor
+    form: dict[str, str], session: AsyncSession, browser_of: ClientOf, sam: Actor
 ) -> None:
     answer = await browser_of(sam).post("/admin/guard/ban", data=form)
 
@@ -63,7 +58,7 @@ async def test_what_makes_no_sense_is_said_at_its_field(
     assert (await session.scalars(select(GuardBan))).all() == []
 
 
-async def test_what_is_not_banned_cannot_be_let_in(browser_of: BrowserOf, sam: Actor) -> None:
+async def test_what_is_not_banned_cannot_be_let_in(browser_of: ClientOf, sam: Actor) -> None:
     for who, status in (("198.51.100.7", 404), ("nonsense", 422), ("", 422), ("account:%", 422)):
         assert (await browser_of(sam).post("/admin/guard/unban", data={"who": who})).status_code == status
 
@@ -71,12 +66,12 @@ async def test_what_is_not_banned_cannot_be_let_in(browser_of: BrowserOf, sam: A
 @pytest.mark.parametrize(
     "path", ["/admin/guard", "/admin/monitor", "/admin/monitor/requests", "/admin/monitor/problems"]
 )
-async def test_nobody_else_sees_it(path: str, browser_of: BrowserOf, alice: Actor) -> None:
+async def test_nobody_else_sees_it(path: str, browser_of: ClientOf, alice: Actor) -> None:
     assert (await browser_of(alice).get(path)).status_code == 403
     assert (await browser_of(None).get(path)).status_code == 303
 
 
-async def test_nobody_else_bans(session: AsyncSession, browser_of: BrowserOf, alice: Actor) -> None:
+async def test_nobody_else_bans(session: AsyncSession, browser_of: ClientOf, alice: Actor) -> None:
     await guard.ban(session, BanCreate(who="198.51.100.7"), by=None)
     await session.commit()
     for path in ("/admin/guard/ban", "/admin/guard/unban"):

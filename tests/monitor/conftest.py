@@ -1,27 +1,23 @@
 """The app with its monitor on, and routes that go wrong."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 import sqlalchemy as sa
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
-from httpx import ASGITransport, AsyncClient
+from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from auth import COOKIE
 from main import create_app
-from models import TokenKind
 from routes.deps import SessionDep
 from services.monitor import Recorder
 from services.permissions import Actor
 from settings import Settings
-from tests.conftest import RolledBack, token_of
+from tests.conftest import ClientOf, RolledBack, client_as
 
 EMAIL = "alice@example.com"
-As = Callable[..., AsyncClient]
 
 
 @pytest.fixture
@@ -75,26 +71,14 @@ def recorder(watched: FastAPI) -> Recorder:
     return found
 
 
-@pytest_asyncio.fixture
-async def as_(watched: FastAPI) -> AsyncIterator[As]:
-    """A client of one of the cast with a bearer token, or with a cookie like a browser's."""
-    clients: list[AsyncClient] = []
+@pytest.fixture
+def as_(watched: FastAPI) -> ClientOf:
+    """A client of one of the cast or of nobody; `is_browser=True` comes with a cookie."""
 
-    def make(actor: Actor | None = None, *, browser: bool = False) -> AsyncClient:
-        headers = {"Sec-Fetch-Site": "same-origin"} if browser else {}
-        if actor and not browser:
-            headers["Authorization"] = f"Bearer {token_of(actor, TokenKind.ACCESS)}"
-        client = AsyncClient(
-            transport=ASGITransport(watched, raise_app_exceptions=False), base_url="http://localhost", headers=headers
-        )
-        if actor and browser:
-            client.cookies.set(COOKIE, token_of(actor, TokenKind.COOKIE))
-        clients.append(client)
-        return client
+    def as_(actor: Actor | None = None, **options: Any) -> AsyncClient:
+        return client_as(watched, actor, raise_app_exceptions=False, **options)
 
-    yield make
-    for client in clients:
-        await client.aclose()
+    return as_
 
 
 async def everything_in(session: AsyncSession, *tables: str) -> str:

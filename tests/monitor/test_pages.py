@@ -1,18 +1,15 @@
 """The monitor's pages: with much to show, and with nothing."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
 from models import MonitoredQuery, MonitoredRequest, MonitoredShape, Problem, ProblemState
 from services.permissions import Actor
-from tests.conftest import NOW
+from tests.conftest import NOW, ClientOf
 
-BrowserOf = Callable[..., AsyncClient]
 PAGES = ("/admin/monitor", "/admin/monitor/requests", "/admin/monitor/problems")
 
 
@@ -47,13 +44,13 @@ async def fill(session: AsyncSession) -> MonitoredRequest:
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_there_may_be_nothing_yet(path: str, browser_of: BrowserOf, sam: Actor) -> None:
+async def test_there_may_be_nothing_yet(path: str, browser_of: ClientOf, sam: Actor) -> None:
     assert (await browser_of(sam).get(path)).status_code == 200
 
 
 @pytest.mark.parametrize("window", ["1h", "24h", "7d", "30d", "nonsense"])
 async def test_the_overview_tells_how_it_goes(
-    window: str, session: AsyncSession, browser_of: BrowserOf, sam: Actor
+    window: str, session: AsyncSession, browser_of: ClientOf, sam: Actor
 ) -> None:
     await fill(session)
 
@@ -69,7 +66,7 @@ async def test_the_overview_tells_how_it_goes(
     assert "style=" not in page.text
 
 
-async def test_requests_are_found_and_looked_at(session: AsyncSession, browser_of: BrowserOf, sam: Actor) -> None:
+async def test_requests_are_found_and_looked_at(session: AsyncSession, browser_of: ClientOf, sam: Actor) -> None:
     failed = await fill(session)
     browser = browser_of(sam)
 
@@ -101,13 +98,13 @@ async def test_requests_are_found_and_looked_at(session: AsyncSession, browser_o
     ],
 )
 async def test_what_makes_no_sense_is_no_error_of_ours(
-    path: str, status: int, browser_of: BrowserOf, sam: Actor
+    path: str, status: int, browser_of: ClientOf, sam: Actor
 ) -> None:
     assert (await browser_of(sam).get(path)).status_code == status
 
 
 async def test_a_problem_is_resolved_and_opened_again(
-    session: AsyncSession, browser_of: BrowserOf, sam: Actor, alice: Actor
+    session: AsyncSession, browser_of: ClientOf, sam: Actor, alice: Actor
 ) -> None:
     await fill(session)
     problem_id = (await session.scalars(select(Problem.id))).one()

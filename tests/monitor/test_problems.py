@@ -16,8 +16,8 @@ from services.core.errors import Conflict, NotFound
 from services.core.pagination import PageRequest
 from services.monitor import Recorder
 from services.permissions import Actor
-from tests.conftest import NOW
-from tests.monitor.conftest import As, add_doors
+from tests.conftest import NOW, ClientOf
+from tests.monitor.conftest import add_doors
 
 
 async def problems_of(session: AsyncSession, recorder: Recorder) -> list[Problem]:
@@ -26,7 +26,7 @@ async def problems_of(session: AsyncSession, recorder: Recorder) -> list[Problem
     return list((await session.scalars(select(Problem))).all())
 
 
-async def test_problems_of_one_shape_are_one(session: AsyncSession, recorder: Recorder, as_: As) -> None:
+async def test_problems_of_one_shape_are_one(session: AsyncSession, recorder: Recorder, as_: ClientOf) -> None:
     answers = [await as_().get(f"/boom/{number}") for number in range(3)]
     assert {answer.status_code for answer in answers} == {500}
     with clock.frozen(NOW + timedelta(hours=1)):
@@ -55,7 +55,7 @@ async def test_they_are_kept_also_while_the_monitor_is_off(app: FastAPI, session
 
 
 async def test_a_problem_is_resolved_once_and_open_again_when_it_is_seen_again(
-    session: AsyncSession, recorder: Recorder, as_: As, sam: Actor
+    session: AsyncSession, recorder: Recorder, as_: ClientOf, sam: Actor
 ) -> None:
     await as_().get("/boom/1")
     (problem,) = await problems_of(session, recorder)

@@ -16,9 +16,9 @@ from services.core import clock
 from services.monitor import Recorder, redaction
 from services.permissions import Actor
 from settings import Settings
-from tests.conftest import HOUSEHOLD, NOW, PASSWORD
+from tests.conftest import HOUSEHOLD, NOW, PASSWORD, ClientOf
 from tests.factories import make_lot
-from tests.monitor.conftest import As, everything_in
+from tests.monitor.conftest import everything_in
 
 LOTS = f"/api/v1/households/{HOUSEHOLD}/lots"
 
@@ -30,7 +30,7 @@ async def seen(session: AsyncSession, recorder: Recorder) -> list[MonitoredReque
 
 
 async def test_a_request_is_seen_with_its_statements(
-    session: AsyncSession, recorder: Recorder, as_: As, alice: Actor
+    session: AsyncSession, recorder: Recorder, as_: ClientOf, alice: Actor
 ) -> None:
     answer = await as_(alice).get(f"{LOTS}?limit=7&q=secret+cheese")
 
@@ -51,7 +51,9 @@ async def test_a_request_is_seen_with_its_statements(
     assert any("session_token" in sql for sql in shapes.values())
 
 
-async def test_what_a_request_asks_again_and_again_is_told(session: AsyncSession, recorder: Recorder, as_: As) -> None:
+async def test_what_a_request_asks_again_and_again_is_told(
+    session: AsyncSession, recorder: Recorder, as_: ClientOf
+) -> None:
     await as_().get("/again")
 
     (row,) = await seen(session, recorder)
@@ -62,7 +64,7 @@ async def test_what_a_request_asks_again_and_again_is_told(session: AsyncSession
     assert repetition.request_id == row.id
 
 
-async def test_files_and_probes_are_not_watched(session: AsyncSession, recorder: Recorder, as_: As) -> None:
+async def test_files_and_probes_are_not_watched(session: AsyncSession, recorder: Recorder, as_: ClientOf) -> None:
     for path in ("/healthz", "/readyz", "/static/nothing.css", "/sw.js"):
         await as_().get(path)
 
@@ -70,7 +72,7 @@ async def test_files_and_probes_are_not_watched(session: AsyncSession, recorder:
 
 
 async def test_it_is_off_unless_it_is_turned_on(
-    app: FastAPI, session: AsyncSession, client_of: As, alice: Actor
+    app: FastAPI, session: AsyncSession, client_of: ClientOf, alice: Actor
 ) -> None:
     await client_of(alice).get(f"/households/{HOUSEHOLD}/lots")
 
@@ -78,7 +80,7 @@ async def test_it_is_off_unless_it_is_turned_on(
 
 
 async def test_secrets_are_left_out_before_anything_is_written(
-    session: AsyncSession, recorder: Recorder, as_: As, alice: Actor, bob: Actor
+    session: AsyncSession, recorder: Recorder, as_: ClientOf, alice: Actor, bob: Actor
 ) -> None:
     secret = "sUp3r-s3cret-T0ken-that-must-not-be-kept"
     client = as_(alice)
@@ -95,7 +97,7 @@ async def test_secrets_are_left_out_before_anything_is_written(
     await client.post("/echo", files={"file": ("name", secret.encode(), "text/plain")}, data={"a": secret})
     await client.post("/echo", content=f'{{"password": "{secret}', headers={"Content-Type": "application/json"})
     await client.post("/echo", content=f"Bearer {secret}", headers={"Content-Type": "text/plain"})
-    browser = as_(bob, browser=True)
+    browser = as_(bob, is_browser=True)
     await browser.get("/")
 
     rows = await seen(session, recorder)
@@ -125,7 +127,9 @@ async def test_secrets_are_left_out_before_anything_is_written(
     assert (login.request_headers, login.request_body, login.response_body, login.query) == ({}, "", "", "")
 
 
-async def test_no_more_than_the_beginning_of_a_body_is_held(session: AsyncSession, recorder: Recorder, as_: As) -> None:
+async def test_no_more_than_the_beginning_of_a_body_is_held(
+    session: AsyncSession, recorder: Recorder, as_: ClientOf
+) -> None:
     await as_().post("/echo", content=b"y" * 1_000_000, headers={"Content-Type": "text/plain"})
     answer = await as_().get("/stream")
     assert len(answer.content) == 100_100
@@ -137,10 +141,10 @@ async def test_no_more_than_the_beginning_of_a_body_is_held(session: AsyncSessio
     assert streamed.response_body == "(100100 bytes)"
 
 
-async def test_pages_are_not_kept(session: AsyncSession, recorder: Recorder, as_: As, alice: Actor) -> None:
+async def test_pages_are_not_kept(session: AsyncSession, recorder: Recorder, as_: ClientOf, alice: Actor) -> None:
     await make_lot(session, alice, product="Unmistakable cheese")
     await session.commit()
-    page = await as_(alice, browser=True).get("/")
+    page = await as_(alice, is_browser=True).get("/")
     assert "Unmistakable cheese" in page.text
 
     (row,) = await seen(session, recorder)
@@ -170,7 +174,13 @@ async def test_pages_are_not_kept(session: AsyncSession, recorder: Recorder, as_
     ],
 )
 async def test_whatever_is_sent_is_answered_and_seen(
-    method: str, path: str, options: dict[str, object], status: int, session: AsyncSession, recorder: Recorder, as_: As
+    method: str,
+    path: str,
+    options: dict[str, object],
+    status: int,
+    session: AsyncSession,
+    recorder: Recorder,
+    as_: ClientOf,
 ) -> None:
     answer = await as_().request(method, path, **options)  # type: ignore[arg-type]
 
@@ -226,7 +236,7 @@ async def test_a_socket_goes_through(watched: FastAPI, session: AsyncSession, re
 
 
 async def test_of_a_sample_each_stands_for_its_share_and_errors_are_always_kept(
-    rolled_back: object, watched: FastAPI, session: AsyncSession, recorder: Recorder, as_: As,
+    rolled_back: object, watched: FastAPI, session: AsyncSession, recorder: Recorder, as_: ClientOf,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     middleware = watched.middleware_stack or watched.build_middleware_stack()
@@ -251,7 +261,7 @@ async def test_of_a_sample_each_stands_for_its_share_and_errors_are_always_kept(
 
 
 async def test_what_does_not_fit_is_dropped_and_counted(
-    recorder: Recorder, as_: As, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+    recorder: Recorder, as_: ClientOf, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.monitor.recorder.MOST_WAITING", 3)
     for _ in range(5):
@@ -261,7 +271,9 @@ async def test_what_does_not_fit_is_dropped_and_counted(
     assert len(await seen(session, recorder)) == 3
 
 
-async def test_what_waits_is_written_when_the_process_ends(recorder: Recorder, as_: As, session: AsyncSession) -> None:
+async def test_what_waits_is_written_when_the_process_ends(
+    recorder: Recorder, as_: ClientOf, session: AsyncSession
+) -> None:
     async with recorder.running():
         await as_().get("/stream")
 
@@ -269,7 +281,7 @@ async def test_what_waits_is_written_when_the_process_ends(recorder: Recorder, a
 
 
 async def test_a_database_that_is_away_costs_no_request(
-    recorder: Recorder, as_: As, session: AsyncSession, rolled_back: object, monkeypatch: pytest.MonkeyPatch
+    recorder: Recorder, as_: ClientOf, session: AsyncSession, rolled_back: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.monitor.recorder.session_scope", _away)
     async with recorder.running():
@@ -284,7 +296,7 @@ def _away() -> object:
 
 
 async def test_old_requests_are_forgotten_and_too_many_are(
-    session: AsyncSession, recorder: Recorder, as_: As, config: Settings
+    session: AsyncSession, recorder: Recorder, as_: ClientOf, config: Settings
 ) -> None:
     for days in (40, 20, 0):
         with clock.frozen(NOW - timedelta(days=days)):

@@ -1,6 +1,5 @@
 """The page on which one deletes one's account."""
 
-from collections.abc import Callable
 from urllib.parse import unquote
 
 import pytest
@@ -13,15 +12,13 @@ from models import User
 from services import households
 from services.permissions import Actor
 from services.schemas.households import HouseholdCreate
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, ClientOf
 
 PAGE = "/settings/delete"
 
-BrowserOf = Callable[..., AsyncClient]
-
 
 @pytest.fixture
-def browser(browser_of: BrowserOf, bob: Actor) -> AsyncClient:
+def browser(browser_of: ClientOf, bob: Actor) -> AsyncClient:
     return browser_of(bob)
 
 
@@ -71,7 +68,7 @@ async def test_the_address_typed_once_more_deletes_it(browser: AsyncClient, sess
     assert "Your account is gone" in (await browser.get("/login")).text
 
 
-async def test_an_owner_is_shown_what_to_hand_over(browser_of: BrowserOf, session: AsyncSession, alice: Actor) -> None:
+async def test_an_owner_is_shown_what_to_hand_over(browser_of: ClientOf, session: AsyncSession, alice: Actor) -> None:
     browser = browser_of(alice)
     await confirm(browser)
 

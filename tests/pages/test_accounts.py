@@ -12,9 +12,9 @@ from services import households
 from services.permissions import Actor
 from services.schemas.households import InvitationCreate
 from settings import Registration, Settings
-from tests.conftest import HOUSEHOLD, PASSWORD
+from tests.conftest import HOUSEHOLD, PASSWORD, ClientOf
 from tests.pages import html
-from tests.pages.ways import BOTH_WAYS, ClientOf, assert_sent, refused, shows
+from tests.pages.ways import BOTH_WAYS, assert_sent, refused, shows
 
 NORA = {"name": "Nora", "email": "nora@example.com", "password": "seven plums 7", "time_zone": "Asia/Tokyo"}
 

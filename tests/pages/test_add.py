@@ -9,10 +9,10 @@ from sqlmodel import select
 
 from models import Category, Event, Lot, Product
 from services.permissions import Actor
-from tests.conftest import NOWHERE, TODAY
+from tests.conftest import NOWHERE, TODAY, ClientOf
 from tests.factories import make_lot, make_product
 from tests.pages import html
-from tests.pages.ways import BOTH_WAYS, ClientOf, ends_whole, form_at, refused, shows, toast_of
+from tests.pages.ways import BOTH_WAYS, ends_whole, form_at, refused, shows, toast_of
 
 FRAGMENT = {"HX-Request": "true"}
 

@@ -1,9 +1,6 @@
 """What happened in a household, for those who look after it."""
 
-from collections.abc import Callable
-
 import pytest
-from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Household, LocationKind
@@ -12,10 +9,9 @@ from services.core import origin
 from services.core.origin import Origin, Source
 from services.permissions import Actor
 from services.schemas.notifications import PreferencesUpdate
-from tests.conftest import HOUSEHOLD, NEXT_DOOR, make_actor
+from tests.conftest import HOUSEHOLD, NEXT_DOOR, ClientOf, make_actor
 from tests.factories import make_product, place_of
 
-ClientOf = Callable[..., AsyncClient]
 PATH = f"/households/{HOUSEHOLD}/audit"
 
 

@@ -14,10 +14,10 @@ from services.core.pagination import PageRequest
 from services.permissions import Actor
 from services.schemas.chats import ChatCreate, ChatRead
 from services.schemas.talk import MessageCreate, MessageFilters, MessageRead
-from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOWHERE
+from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOWHERE, ClientOf
 from tests.factories import make_file, make_lot, make_product
 from tests.pages import html
-from tests.pages.ways import BOTH_WAYS, ClientOf, assert_sent, ends_whole, form_at, refused, shows, toast_of
+from tests.pages.ways import BOTH_WAYS, assert_sent, ends_whole, form_at, refused, shows, toast_of
 
 NASTY = "<script>alert(1)</script> 100 %(name)s {{ 7 * 7 }} שלום & “Käse”"
 

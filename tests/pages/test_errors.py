@@ -1,7 +1,6 @@
 """What is wrong with a request is said on a page or in a toast, and is never our fault."""
 
 import base64
-from collections.abc import Callable
 from urllib.parse import quote, urljoin
 
 import pytest
@@ -9,12 +8,10 @@ from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.permissions import Actor
-from tests.conftest import NOWHERE
+from tests.conftest import NOWHERE, ClientOf
 from tests.doors import DOORS, Door, make_one_of_each
 from tests.pages import html
 from tests.pages.test_site import crawl, furnish
-
-ClientOf = Callable[..., AsyncClient]
 
 ODD = (
     "\x00",

@@ -9,9 +9,10 @@ from services import chats, messages
 from services.permissions import Actor
 from services.schemas.chats import ChatCreate
 from services.schemas.talk import MessageCreate
+from tests.conftest import ClientOf
 from tests.factories import make_file
 from tests.pages import html
-from tests.pages.ways import BOTH_WAYS, ClientOf
+from tests.pages.ways import BOTH_WAYS
 
 NASTY = [
     "<img src=x onerror=alert(1)>.pdf",

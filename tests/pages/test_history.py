@@ -11,10 +11,10 @@ from services import events, stock
 from services.core.pagination import PageRequest
 from services.permissions import Actor
 from services.schemas.stock import EventFilters, LotConsume
-from tests.conftest import NOWHERE
+from tests.conftest import NOWHERE, ClientOf
 from tests.factories import assert_ledger_holds, make_lot
 from tests.pages import html
-from tests.pages.ways import BOTH_WAYS, ClientOf, assert_done, ends_whole, shows
+from tests.pages.ways import BOTH_WAYS, assert_done, ends_whole, shows
 
 
 async def used_milk(session: AsyncSession, actor: Actor, quantity: int = 1) -> tuple[UUID, UUID]:

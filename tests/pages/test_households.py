@@ -13,10 +13,10 @@ from services.core import clock
 from services.households import INVITATION_LIFETIME
 from services.permissions import Actor
 from services.schemas.households import HouseholdCreate, InvitationCreate
-from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOW, NOWHERE, PASSWORD
+from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOW, NOWHERE, PASSWORD, ClientOf
 from tests.factories import make_lot
 from tests.pages import html
-from tests.pages.ways import BOTH_WAYS, ClientOf, assert_sent, ends_whole, form_at, refused, shows
+from tests.pages.ways import BOTH_WAYS, assert_sent, ends_whole, form_at, refused, shows
 
 FRAGMENT = {"HX-Request": "true"}
 

@@ -1,6 +1,5 @@
 """Action links: they ask, act once as the member they were sent to, and work from wherever they are opened."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -21,16 +20,15 @@ from services.core import clock
 from services.permissions import Actor
 from services.schemas.stock import LotRead, LotUpdate
 from settings import get_settings
-from tests.conftest import NOW, TODAY, make_actor
+from tests.conftest import NOW, TODAY, ClientOf, make_actor
 from tests.factories import make_lot
 
-BrowserOf = Callable[..., AsyncClient]
 CROSS_SITE = {"Sec-Fetch-Site": "cross-site", "Origin": "https://mail.example.com"}
 ALL = list(LinkAction)
 
 
 @pytest.fixture
-def stranger(browser_of: BrowserOf) -> AsyncClient:
+def stranger(browser_of: ClientOf) -> AsyncClient:
     """A browser in which nobody is signed in, coming from a mail program's page."""
     browser = browser_of(None)
     browser.headers.update(CROSS_SITE)
@@ -123,7 +121,7 @@ async def test_the_links_of_the_next_day_act_anew(session: AsyncSession, strange
     assert len(await events_of(session, lot)) == 2
 
 
-async def test_it_needs_nothing_but_the_link(session: AsyncSession, browser_of: BrowserOf, bob: Actor) -> None:
+async def test_it_needs_nothing_but_the_link(session: AsyncSession, browser_of: ClientOf, bob: Actor) -> None:
     """Also where another member is signed in: it is booked as whose the link is."""
     lot = await due(session, bob)
     alice = browser_of(make_actor("alice"))

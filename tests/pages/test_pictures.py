@@ -11,10 +11,10 @@ from routes.uploads import MEGABYTE
 from services.permissions import Actor
 from settings import get_settings
 from tests import samples
-from tests.conftest import NOWHERE
+from tests.conftest import NOWHERE, ClientOf
 from tests.factories import make_lot, make_product
 from tests.pages import html
-from tests.pages.ways import BOTH_WAYS, ClientOf, assert_sent, ends_whole, form_at, refused, toast_of
+from tests.pages.ways import BOTH_WAYS, assert_sent, ends_whole, form_at, refused, toast_of
 
 SETTINGS = "/settings"
 

@@ -8,20 +8,10 @@ from models import Event, Product
 from services import products
 from services.permissions import Actor
 from services.schemas.products import BarcodeCreate, ConversionCreate, ProductUpdate
-from tests.conftest import NOWHERE
+from tests.conftest import NOWHERE, ClientOf
 from tests.factories import assert_ledger_holds, make_lot, make_product
 from tests.pages import html
-from tests.pages.ways import (
-    BOTH_WAYS,
-    ClientOf,
-    assert_done,
-    assert_sent,
-    ends_whole,
-    form_at,
-    refused,
-    shows,
-    toast_of,
-)
+from tests.pages.ways import BOTH_WAYS, assert_done, assert_sent, ends_whole, form_at, refused, shows, toast_of
 
 FRAGMENT = {"HX-Request": "true"}
 

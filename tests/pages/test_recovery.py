@@ -14,9 +14,9 @@ from services import account_mail, one_time_links, sessions
 from services.core import clock
 from services.permissions import Actor
 from settings import Settings
-from tests.conftest import NOW, PASSWORD
+from tests.conftest import NOW, PASSWORD, ClientOf
 from tests.pages import html
-from tests.pages.ways import BOTH_WAYS, ClientOf, assert_sent, form_at, refused, shows, toast_of
+from tests.pages.ways import BOTH_WAYS, assert_sent, form_at, refused, shows, toast_of
 
 BETTER = "nine plums 9"
 

@@ -1,7 +1,7 @@
 """The site as a whole: every link and form of every page leads somewhere, with and without JavaScript."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -16,12 +16,10 @@ from services import households, products, stock
 from services.permissions import ROLE_PERMISSIONS, Actor
 from services.schemas.households import HouseholdCreate
 from services.schemas.stock import LotOpen
-from tests.conftest import NOW, TODAY, make_actor
+from tests.conftest import NOW, TODAY, ClientOf, make_actor
 from tests.doors import make_one_of_each
 from tests.factories import make_lot, make_product
 from tests.pages import html
-
-ClientOf = Callable[..., AsyncClient]
 
 # Many of a kind are as good as one.
 KIND = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")

@@ -11,10 +11,10 @@ from models import Event, LocationKind, Lot
 from services import stock
 from services.permissions import Actor
 from services.schemas.stock import LotFreeze, LotRead, LotThaw
-from tests.conftest import NOWHERE, TODAY
+from tests.conftest import NOWHERE, TODAY, ClientOf
 from tests.factories import assert_ledger_holds, make_lot, make_product, place_of
 from tests.pages import html
-from tests.pages.ways import BOTH_WAYS, ClientOf, assert_done, ends_whole, refused, shows, toast_of
+from tests.pages.ways import BOTH_WAYS, assert_done, ends_whole, refused, shows, toast_of
 
 FRAGMENT = {"HX-Request": "true"}
 # Fields with a list of choices: what is not among them cannot stand there.

@@ -8,10 +8,10 @@ from models import Category, Location, LocationKind, Unit
 from services import locations
 from services.permissions import Actor
 from services.schemas.words import LocationCreate
-from tests.conftest import HOUSEHOLD, NOWHERE
+from tests.conftest import HOUSEHOLD, NOWHERE, ClientOf
 from tests.factories import make_lot, place_of
 from tests.pages import html
-from tests.pages.ways import BOTH_WAYS, ClientOf, assert_sent, ends_whole, form_at, refused, shows
+from tests.pages.ways import BOTH_WAYS, assert_sent, ends_whole, form_at, refused, shows
 
 PLACES, UNITS, CATEGORIES = "/household/places", "/household/words/units", "/household/words/categories"
 

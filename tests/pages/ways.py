@@ -1,7 +1,7 @@
 """Both ways a page is used, for tests that hold either way: with HTMX, and without JavaScript."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,8 +11,6 @@ from itsdangerous import URLSafeSerializer
 from routes.rendering import FLASH_COOKIE
 from tests.pages import html
 from tests.servers import SECRET
-
-ClientOf = Callable[..., AsyncClient]
 
 BOTH_WAYS = pytest.mark.parametrize("htmx", [False, True], ids=["without JavaScript", "HTMX"])
 

@@ -1,10 +1,8 @@
 """Lists to choose from, kept for a while by each process."""
 
 import time
-from collections.abc import Callable
 
 import pytest
-from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, update
 
@@ -14,9 +12,8 @@ from services import dictionary
 from services.core import bus
 from services.core.bus import MemoryBus
 from services.permissions import Actor
+from tests.conftest import ClientOf
 from tests.factories import make_lot
-
-ClientOf = Callable[..., AsyncClient]
 
 
 @pytest.fixture(autouse=True)

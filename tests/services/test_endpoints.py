@@ -1,11 +1,9 @@
 """The registry of what there is to permit, and endpoints that are switched off."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 from fastapi import FastAPI
-from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select, update
 from starlette.routing import Route as StarletteRoute
@@ -18,9 +16,8 @@ from services import endpoints
 from services.core.errors import Conflict, NotFound
 from services.endpoints import Registry
 from services.permissions import ROLE_PERMISSIONS, Actor
+from tests.conftest import ClientOf
 from tests.factories import load_staff, make_role
-
-ClientOf = Callable[..., AsyncClient]
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Signing in with an OpenID provider: a real one, and one that lies."""
 
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
@@ -20,12 +20,10 @@ from services import passwords
 from services.core import clock
 from services.permissions import Actor
 from settings import Registration, Settings
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, ClientOf
 from tests.openid.provider import CLIENT_ID, CLIENT_SECRET, Provider, running_provider
 from tests.sign_in.conftest import Confirm, SetUp, audited, notices_to
 from tests.sign_in.rogue import Rogue, as_json, rogue_provider
-
-ClientOf = Callable[..., AsyncClient]
 
 CALLBACK = "http://localhost/login/openid/callback"
 

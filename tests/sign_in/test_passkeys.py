@@ -2,7 +2,6 @@
 
 import copy
 import random
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -24,11 +23,9 @@ from services.passkeys import MAX_PASSKEYS
 from services.permissions import Actor
 from services.schemas.passkeys import PasskeyAdd, PasskeyAnswer
 from settings import Settings
-from tests.conftest import NOW
+from tests.conftest import NOW, ClientOf
 from tests.sign_in.authenticator import PRESENT, Authenticator
 from tests.sign_in.conftest import Confirm, SetUp, audited, notices_to
-
-ClientOf = Callable[..., AsyncClient]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A second factor: set up, asked for, used up, lost."""
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
 
@@ -16,10 +15,8 @@ from services import second_factor, sessions
 from services.challenges import LIFETIME, MAX_ATTEMPTS
 from services.core import clock
 from services.permissions import Actor
-from tests.conftest import NOW, PASSWORD
+from tests.conftest import NOW, PASSWORD, ClientOf
 from tests.sign_in.conftest import App, Confirm, SetUp, audited, notices_to
-
-ClientOf = Callable[..., AsyncClient]
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """What nobody but their owner does with credentials: not staff in their name, not a key, not before all else."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from fastapi import FastAPI
-from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from auth import COOKIE
@@ -18,11 +16,9 @@ from services import sessions
 from services.core import clock
 from services.permissions import NEVER_WHILE_ACTING, Actor
 from settings import Settings
-from tests.conftest import NOW
+from tests.conftest import NOW, ClientOf
 from tests.doors import DOORS, Door, make_one_of_each
 from tests.sign_in.conftest import Confirm
-
-ClientOf = Callable[..., AsyncClient]
 
 ROUTERS = (security.router, sign_in.router, api_security.router, api_sign_in.router)
 PUBLIC = {
