@@ -4,6 +4,7 @@ import re
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,6 +25,14 @@ NASTY = "<script>alert(1)</script> 100 %(name)s {{ 7 * 7 }} שלום & “Käse�
 
 async def talk_of(session: AsyncSession, actor: Actor, title: str = "Kitchen") -> ChatRead:
     return await chats.create_chat(session, actor, ChatCreate(title=title))
+
+
+@pytest_asyncio.fixture
+async def chat(session: AsyncSession, alice: Actor) -> ChatRead:
+    """Alice's, for all, and silent."""
+    chat = await talk_of(session, alice)
+    await session.commit()
+    return chat
 
 
 async def say(session: AsyncSession, actor: Actor, chat: ChatRead, content: str, **more: UUID) -> MessageRead:
@@ -49,9 +58,8 @@ def lines_of(response: Response) -> list[html.Element]:
 
 
 async def test_the_list_says_who_said_what_last_and_how_much_is_new(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor, chat: ChatRead
 ) -> None:
-    chat = await talk_of(session, alice)
     await say(session, bob, chat, NASTY)
     await say(session, bob, chat, "Bring milk")
     await session.commit()
@@ -145,10 +153,8 @@ async def test_a_title_that_is_taken_comes_back_with_what_was_typed(
 
 
 async def test_who_may_not_change_a_chat_reads_who_is_in_it(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor, vera: Actor
+    browser_of: ClientOf, bob: Actor, vera: Actor, chat: ChatRead
 ) -> None:
-    chat = await talk_of(session, alice)
-    await session.commit()
     for reader in (bob, vera):
         page = await browser_of(reader).get(f"/chats/{chat.id}/settings")
         assert all(shows(page, "Who is in it", "Alice", "Started by Alice").values())
@@ -160,9 +166,8 @@ async def test_who_may_not_change_a_chat_reads_who_is_in_it(
 
 
 async def test_a_chat_is_a_page_a_fragment_and_more_of_it(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor, chat: ChatRead
 ) -> None:
-    chat = await talk_of(session, alice)
     for number in range(60):
         await say(session, bob if number % 3 else alice, chat, f"Word {number}.")
     await session.commit()
@@ -186,9 +191,8 @@ async def test_a_chat_is_a_page_a_fragment_and_more_of_it(
 
 
 async def test_days_begin_and_messages_follow_each_other(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor, chat: ChatRead
 ) -> None:
-    chat = await talk_of(session, alice)
     for author, content in ((alice, "One"), (alice, "Two"), (bob, "Three"), (bob, "Four")):
         await say(session, author, chat, content)
     await session.commit()
@@ -209,9 +213,8 @@ async def test_days_begin_and_messages_follow_each_other(
     [("👍", True), ("🥕 👩🏽‍🍳 🇩🇪", True), ("👍👍👍👍", False), ("👍 yes", False), ("7", False)],
 )
 async def test_a_few_emoji_alone_are_large(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, content: str, is_large: bool
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, content: str, is_large: bool, chat: ChatRead
 ) -> None:
-    chat = await talk_of(session, alice)
     await say(session, alice, chat, content)
     await session.commit()
 
@@ -236,9 +239,8 @@ async def test_what_is_new_begins_with_what_others_said_or_did(
 
 
 async def test_a_search_finds_the_place_where_it_was_said(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, chat: ChatRead
 ) -> None:
-    chat = await talk_of(session, alice)
     wanted = await say(session, alice, chat, "Where is the 100% rye bread?")
     for number in range(60):
         await say(session, alice, chat, f"Word {number}.")
@@ -259,10 +261,9 @@ async def test_a_search_finds_the_place_where_it_was_said(
 
 
 @BOTH_WAYS
-async def test_what_is_said_is_there(browser_of: ClientOf, session: AsyncSession, alice: Actor, htmx: bool) -> None:
-    chat = await talk_of(session, alice)
-    await session.commit()
-
+async def test_what_is_said_is_there(
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, chat: ChatRead, htmx: bool
+) -> None:
     answer = await send(browser_of(alice, htmx=htmx), chat, content="Who ate\nthe yoghurt?", idempotency_key="once")
 
     if htmx:
@@ -276,10 +277,8 @@ async def test_what_is_said_is_there(browser_of: ClientOf, session: AsyncSession
 
 @BOTH_WAYS
 async def test_what_is_sent_twice_under_one_key_is_said_once(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, htmx: bool
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, chat: ChatRead, htmx: bool
 ) -> None:
-    chat = await talk_of(session, alice)
-    await session.commit()
     browser = browser_of(alice, htmx=htmx)
 
     first = await send(browser, chat, content="Bring milk", idempotency_key="a key")
@@ -291,9 +290,8 @@ async def test_what_is_sent_twice_under_one_key_is_said_once(
 
 
 async def test_nothing_is_said_by_what_nobody_can_see(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, chat: ChatRead
 ) -> None:
-    chat = await talk_of(session, alice)
     reply_to = await say(session, alice, chat, "A question")
     await session.commit()
 
@@ -334,9 +332,8 @@ async def test_nothing_that_is_written_is_markup(
 
 
 async def test_links_lead_out_safely_and_names_stand_out(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor, chat: ChatRead
 ) -> None:
-    chat = await talk_of(session, alice)
     await say(session, alice, chat, "@Bob see https://example.com/?a=1&b=2 not javascript:alert(1)")
     await session.commit()
 
@@ -350,8 +347,9 @@ async def test_links_lead_out_safely_and_names_stand_out(
     assert "names-me" in line.attrs["class"]
 
 
-async def test_a_reply_says_what_it_answers(browser_of: ClientOf, session: AsyncSession, alice: Actor) -> None:
-    chat = await talk_of(session, alice)
+async def test_a_reply_says_what_it_answers(
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, chat: ChatRead
+) -> None:
     question = await say(session, alice, chat, "Who ate the yoghurt?")
     await session.commit()
     browser = browser_of(alice)
@@ -378,10 +376,8 @@ async def test_one_talks_about_a_lot_or_a_product(browser_of: ClientOf, session:
     for path, about in abouts.items():
         assert f"/chats/about?{about}" in (await browser.get(path)).text
 
-    # The cast has no chat from the start: with one, there is nothing to choose.
-    found = (await chats.list_chats(session, alice, PageRequest())).items
-    chat = found[0] if found else await talk_of(session, alice)
-    await session.commit()
+    # There is one chat, and so nothing to choose.
+    (chat,) = (await chats.list_chats(session, alice, PageRequest())).items
     sent = await browser.get(f"/chats/about?lot={lot.id}")
     assert (sent.status_code, sent.headers["location"]) == (303, f"/chats/{chat.id}?lot={lot.id}")
     values = await form_at(browser, sent.headers["location"], f"/chats/{chat.id}/messages")
@@ -404,9 +400,8 @@ async def test_one_talks_about_a_lot_or_a_product(browser_of: ClientOf, session:
 
 @BOTH_WAYS
 async def test_a_message_is_edited_and_deleted(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, htmx: bool
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, chat: ChatRead, htmx: bool
 ) -> None:
-    chat = await talk_of(session, alice)
     message = await say(session, alice, chat, "Brign milk")
     await session.commit()
     browser = browser_of(alice, htmx=htmx)
@@ -431,9 +426,8 @@ async def test_a_message_is_edited_and_deleted(
 
 @BOTH_WAYS
 async def test_an_edit_to_nothing_comes_back(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, htmx: bool
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, chat: ChatRead, htmx: bool
 ) -> None:
-    chat = await talk_of(session, alice)
     message = await say(session, alice, chat, "Milk")
     await session.commit()
     at = f"/chats/{chat.id}/messages/{message.id}/edit"
@@ -447,9 +441,8 @@ async def test_an_edit_to_nothing_comes_back(
 
 @BOTH_WAYS
 async def test_what_came_with_a_file_may_lose_its_words(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, htmx: bool
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, chat: ChatRead, htmx: bool
 ) -> None:
-    chat = await talk_of(session, alice)
     file = make_file(alice)
     session.add(file)
     await session.flush()
@@ -464,9 +457,8 @@ async def test_what_came_with_a_file_may_lose_its_words(
 
 @BOTH_WAYS
 async def test_a_reaction_comes_and_goes(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor, htmx: bool
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor, chat: ChatRead, htmx: bool
 ) -> None:
-    chat = await talk_of(session, alice)
     message = await say(session, alice, chat, "Cake?")
     await session.commit()
     at = f"/chats/{chat.id}/messages/{message.id}"
@@ -485,9 +477,8 @@ async def test_a_reaction_comes_and_goes(
 
 
 async def test_a_chat_is_marked_as_read_without_a_script(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor, chat: ChatRead
 ) -> None:
-    chat = await talk_of(session, alice)
     await say(session, bob, chat, "Milk")
     await session.commit()
     browser = browser_of(alice)
@@ -503,11 +494,7 @@ async def test_a_chat_is_marked_as_read_without_a_script(
 # Who
 
 
-async def test_a_viewer_talks_and_starts_nothing(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, vera: Actor
-) -> None:
-    chat = await talk_of(session, alice)
-    await session.commit()
+async def test_a_viewer_talks_and_starts_nothing(browser_of: ClientOf, vera: Actor, chat: ChatRead) -> None:
     browser = browser_of(vera)
 
     assert (await send(browser, chat, content="May I have some?")).status_code == 303
@@ -533,11 +520,8 @@ async def test_strangers_and_those_who_were_not_chosen_find_nothing(
 
 @pytest.mark.parametrize("field", ["reply_to_id", "product_id", "lot_id", "attachment_ids"])
 async def test_what_is_gone_by_the_time_takes_no_words_along(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, field: str
+    browser_of: ClientOf, alice: Actor, field: str, chat: ChatRead
 ) -> None:
-    chat = await talk_of(session, alice)
-    await session.commit()
-
     answer = await send(browser_of(alice), chat, content="Bring milk", **{field: str(NOWHERE)})
 
     errors, values = refused(answer, f"/chats/{chat.id}/messages")
@@ -547,20 +531,15 @@ async def test_what_is_gone_by_the_time_takes_no_words_along(
 
 
 @pytest.mark.parametrize("query", [f"around={NOWHERE}", "around=x", f"reply={NOWHERE}", f"lot={NOWHERE}", "after=x"])
-async def test_what_leads_nowhere_says_so(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, query: str
-) -> None:
-    chat = await talk_of(session, alice)
-    await session.commit()
+async def test_what_leads_nowhere_says_so(browser_of: ClientOf, alice: Actor, query: str, chat: ChatRead) -> None:
     for htmx in (False, True):
         answer = await browser_of(alice, htmx=htmx).get(f"/chats/{chat.id}?part=about&{query}")
         assert answer.status_code in {200, 404, 422}
 
 
 async def test_every_request_of_htmx_stands_on_what_works_without_it(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor, chat: ChatRead
 ) -> None:
-    chat = await talk_of(session, alice)
     message = await say(session, bob, chat, "Milk")
     await messages.react(session, alice, chat.id, message.id, "🎉")
     await session.commit()

@@ -1,6 +1,7 @@
 """Pictures in the pages, either way they are sent and taken away."""
 
 import pytest
+import pytest_asyncio
 from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
@@ -9,6 +10,7 @@ from main import MAX_BODY
 from models import AuditEntry, CatalogueItem, CatalogueSource, FileState, Product, StoredFile
 from routes.uploads import MEGABYTE
 from services.permissions import Actor
+from services.schemas.stock import LotRead
 from settings import get_settings
 from tests import samples
 from tests.conftest import NOWHERE, ClientOf
@@ -68,6 +70,14 @@ async def assert_shown(browser: AsyncClient, address: str) -> None:
 async def states(session: AsyncSession) -> list[FileState]:
     session.expire_all()
     return sorted(await session.scalars(select(StoredFile.state)))
+
+
+@pytest_asyncio.fixture
+async def lot(session: AsyncSession, bob: Actor) -> LotRead:
+    """Milk, in the fridge."""
+    lot = await make_lot(session, bob)
+    await session.commit()
+    return lot
 
 
 # Oneself
@@ -146,18 +156,16 @@ async def test_what_is_no_picture_is_refused_at_the_field(
     browser_of: ClientOf,
     session: AsyncSession,
     alice: Actor,
+    lot: LotRead,
     htmx: bool,
     content: bytes,
     name: str,
     status: int,
     said: str,
 ) -> None:
-    product = await make_product(session, alice)
-    lot = await make_lot(session, alice, product=product)
-    await session.commit()
     browser = browser_of(alice, htmx=htmx)
 
-    for to in ("/settings/avatar", f"/products/{product.id}/picture", f"/stock/lots/{lot.id}/photos"):
+    for to in ("/settings/avatar", f"/products/{lot.product.id}/picture", f"/stock/lots/{lot.id}/photos"):
         response = await send(browser, to, content, name)
         assert said in assert_refused(response, htmx, status=status, action=to)
     assert set(await states(session)) <= {FileState.RELEASED}
@@ -176,13 +184,10 @@ async def test_a_form_without_a_file_is_refused_at_the_field(browser_of: ClientO
 
 @BOTH_WAYS
 async def test_a_product_is_known_by_its_picture_wherever_it_stands(
-    browser_of: ClientOf, session: AsyncSession, bob: Actor, htmx: bool
+    browser_of: ClientOf, bob: Actor, lot: LotRead, htmx: bool
 ) -> None:
-    product = await make_product(session, bob, name="Milk")
-    lot = await make_lot(session, bob, product=product)
-    await session.commit()
     browser = browser_of(bob, htmx=htmx)
-    page = f"/products/{product.id}"
+    page = f"/products/{lot.product.id}"
 
     said = assert_taken(await send(browser, f"{page}/picture"), htmx, to=page)
 
@@ -346,9 +351,9 @@ async def test_only_a_body_with_a_file_may_be_large(browser_of: ClientOf, alice:
 
 
 @BOTH_WAYS
-async def test_a_lot_has_several_photos(browser_of: ClientOf, session: AsyncSession, bob: Actor, htmx: bool) -> None:
-    lot = await make_lot(session, bob)
-    await session.commit()
+async def test_a_lot_has_several_photos(
+    browser_of: ClientOf, session: AsyncSession, bob: Actor, lot: LotRead, htmx: bool
+) -> None:
     browser = browser_of(bob, htmx=htmx)
     page = f"/stock/lots/{lot.id}"
 
@@ -369,10 +374,8 @@ async def test_a_lot_has_several_photos(browser_of: ClientOf, session: AsyncSess
 
 @BOTH_WAYS
 async def test_one_photo_too_many_is_refused_and_leaves_nothing(
-    browser_of: ClientOf, session: AsyncSession, bob: Actor, htmx: bool
+    browser_of: ClientOf, session: AsyncSession, bob: Actor, lot: LotRead, htmx: bool
 ) -> None:
-    lot = await make_lot(session, bob)
-    await session.commit()
     browser = browser_of(bob, htmx=htmx)
     to = f"/stock/lots/{lot.id}/photos"
     for _number in range(10):
@@ -384,10 +387,8 @@ async def test_one_photo_too_many_is_refused_and_leaves_nothing(
 
 @BOTH_WAYS
 async def test_several_photos_come_in_one_form(
-    browser_of: ClientOf, session: AsyncSession, bob: Actor, htmx: bool
+    browser_of: ClientOf, session: AsyncSession, bob: Actor, lot: LotRead, htmx: bool
 ) -> None:
-    lot = await make_lot(session, bob)
-    await session.commit()
     browser = browser_of(bob, htmx=htmx)
     page = f"/stock/lots/{lot.id}"
 
@@ -404,10 +405,8 @@ async def test_several_photos_come_in_one_form(
 
 @BOTH_WAYS
 async def test_of_several_photos_the_good_ones_stay_and_each_other_is_named(
-    browser_of: ClientOf, session: AsyncSession, bob: Actor, htmx: bool
+    browser_of: ClientOf, session: AsyncSession, bob: Actor, lot: LotRead, htmx: bool
 ) -> None:
-    lot = await make_lot(session, bob)
-    await session.commit()
     browser = browser_of(bob, htmx=htmx)
     to = f"/stock/lots/{lot.id}/photos"
 
@@ -422,10 +421,8 @@ async def test_of_several_photos_the_good_ones_stay_and_each_other_is_named(
 
 @BOTH_WAYS
 async def test_as_many_of_several_stay_as_there_is_room_for(
-    browser_of: ClientOf, session: AsyncSession, bob: Actor, htmx: bool
+    browser_of: ClientOf, session: AsyncSession, bob: Actor, lot: LotRead, htmx: bool
 ) -> None:
-    lot = await make_lot(session, bob)
-    await session.commit()
     browser = browser_of(bob, htmx=htmx)
     to = f"/stock/lots/{lot.id}/photos"
     await send_several(browser, to, [samples.picture()] * 8)
@@ -441,12 +438,9 @@ async def test_as_many_of_several_stay_as_there_is_room_for(
 
 
 async def test_viewers_look_and_others_do_not_even_find_it(
-    browser_of: ClientOf, session: AsyncSession, alice: Actor, vera: Actor, charlie: Actor
+    browser_of: ClientOf, alice: Actor, vera: Actor, charlie: Actor, lot: LotRead
 ) -> None:
-    product = await make_product(session, alice)
-    lot = await make_lot(session, alice, product=product)
-    await session.commit()
-    to = [f"/products/{product.id}/picture", f"/stock/lots/{lot.id}/photos"]
+    to = [f"/products/{lot.product.id}/picture", f"/stock/lots/{lot.id}/photos"]
     for address in to:
         await send(browser_of(alice), address)
 
@@ -455,18 +449,15 @@ async def test_viewers_look_and_others_do_not_even_find_it(
             assert (await send(browser_of(actor), address)).status_code == status
         assert (await browser_of(actor).post(f"{to[0]}/remove")).status_code == status
         assert (await browser_of(actor).post(f"{to[1]}/{NOWHERE}/remove")).status_code == status
-    for page, of in ((f"/products/{product.id}", "picture"), ("/stock", "tile")):
+    for page, of in ((f"/products/{lot.product.id}", "picture"), ("/stock", "tile")):
         assert await images_of(browser_of(vera), page, of) != []
-    for page in (f"/products/{product.id}", f"/stock/lots/{lot.id}"):
+    for page in (f"/products/{lot.product.id}", f"/stock/lots/{lot.id}"):
         assert "data-upload" not in (await browser_of(vera).get(page)).text
 
 
-async def test_each_is_written_down(browser_of: ClientOf, session: AsyncSession, alice: Actor) -> None:
-    product = await make_product(session, alice)
-    lot = await make_lot(session, alice, product=product)
-    await session.commit()
+async def test_each_is_written_down(browser_of: ClientOf, session: AsyncSession, alice: Actor, lot: LotRead) -> None:
     browser = browser_of(alice)
-    for to in ("/settings/avatar", f"/products/{product.id}/picture"):
+    for to in ("/settings/avatar", f"/products/{lot.product.id}/picture"):
         await send(browser, to)
         await browser.post(f"{to}/remove")
     await send(browser, f"/stock/lots/{lot.id}/photos")
