@@ -1,9 +1,11 @@
 """The real server on a port of its own, and people with phones and desks in front of it."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -11,7 +13,8 @@ from uuid import uuid4
 import pytest
 
 from settings import ROOT
-from tests.browser.driving import environment_in, launch, manage, serving
+from tests.browser.driving import instance, launch
+from tests.browser.eyes import DESK, PHONE, Size
 
 IS_CI = bool(os.environ.get("CI"))
 
@@ -23,13 +26,12 @@ if find_spec("playwright") is None and not IS_CI:
         return "tests/browser is left out: playwright is not installed"
 
 else:
-    from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect, sync_playwright
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, Route, expect, sync_playwright
 
     expect.set_options(timeout=10_000)
 
 PASSWORD = "kitchen42x"
-PHONE = (360, 740)
-DESK = (1280, 860)
+STAFF = "staff@example.com"
 # Whatever a page does that its policy forbids is said aloud.
 TELL_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -45,11 +47,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server of our own, with a new database that has the words in it."""
     if not (ROOT / "static" / "dist" / "manifest.json").exists():
         _go_without("static/dist is not built: run `python oppman.py collectstatic`")
-    folder = tmp_path_factory.mktemp("browser")
-    environment = environment_in(folder)
-    for command in ("migrate", "seed"):
-        manage(environment, command)
-    with serving(environment, folder / "server.log") as url:
+    with instance(tmp_path_factory.mktemp("browser")) as url:
         yield url
 
 
@@ -139,10 +137,10 @@ def open_page(browser: "Browser", server: str, problems: Problems) -> Iterator[O
     """A page in a context of its own: another person, another device."""
     contexts: list[BrowserContext] = []
 
-    def open_page(size: tuple[int, int] = PHONE, **options: Any) -> Page:
+    def open_page(size: Size = PHONE, *, at: str = server, **options: Any) -> Page:
         width, height = size
         context = browser.new_context(
-            base_url=server,
+            base_url=at,
             viewport={"width": width, "height": height},
             has_touch=width < 700,
             locale="en-GB",
@@ -152,7 +150,7 @@ def open_page(browser: "Browser", server: str, problems: Problems) -> Iterator[O
         contexts.append(context)
         context.set_default_timeout(10_000)
         context.add_init_script(TELL_VIOLATIONS)
-        problems.watch(context, server)
+        problems.watch(context, at)
         return context.new_page()
 
     yield open_page
@@ -175,18 +173,44 @@ def desk(open_page: OpenPage) -> "Page":
     return at_home(open_page(DESK))
 
 
-def at_home(page: "Page", name: str = "Ann Example", locale: str = "en-GB") -> "Page":
-    """Make an account without the form, and go home."""
+def at_home(page: "Page", name: str = "Ann Example", locale: str = "en-GB", **more: str) -> "Page":
+    """Make an account without the form, maybe with an `invitation`, and go home."""
     form: dict[str, str | float | bool] = {
         "name": name,
         "email": new_email(),
         "password": PASSWORD,
         "time_zone": "Europe/Berlin",
         "locale": locale,
+        **more,
     }
     answer = page.request.post("/register", form=form)
     assert answer.ok
     page.goto("/")
+    return page
+
+
+def invite(page: "Page") -> str:
+    """An invitation to somebody's household."""
+    (home,) = page.request.get("/api/v1/households").json()["items"]
+    made = page.request.post(f"/api/v1/households/{home['id']}/invitations", data={"role": "member"})
+    return str(made.json()["token"])
+
+
+@contextmanager
+def staffed(folder: Path, *commands: Sequence[str]) -> Iterator[str]:
+    """A server with somebody of the staff."""
+    create = ["createsuperuser", "--email", STAFF, "--name", "Sam", "--noinput"]
+    with instance(folder, *commands, create, LARDER_SUPERUSER_PASSWORD=PASSWORD) as url:
+        yield url
+
+
+def as_staff(page: "Page") -> "Page":
+    """Sign in there."""
+    page.goto("/login?next=/admin/")
+    page.get_by_label("E-mail").fill(STAFF)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    follow(page.get_by_role("button", name="Sign in", exact=True))
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     return page
 
 
@@ -207,6 +231,30 @@ def stock_up(page: "Page", *things: tuple[str, str, str]) -> "Page":
         assert answer.ok, answer.text()
     page.goto("/")
     return page
+
+
+# What one does, and waits for
+
+
+def follow(link: "Locator") -> None:
+    """To where it leads, and no step before its page and its scripts are there: what is looked at next is that page."""
+    with link.page.expect_navigation():
+        link.click()
+
+
+@contextmanager
+def holding(page: "Page", address: str) -> "Iterator[list[Route]]":
+    """The first request to an address, for which the block is; it goes on when a test says so."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(address, hold, times=1)
+    with page.expect_request(address):
+        yield held
+    # The route is told right after its request: by the end of this, it is held.
+    page.evaluate("null")
 
 
 # What one sees
@@ -233,6 +281,12 @@ def proposals_of(page: "Page") -> "Locator":
     return page.get_by_role("listbox", name="Suggestions").get_by_role("option")
 
 
+def expect_drawn(picture: "Locator") -> None:
+    expect(picture).to_be_visible()
+    expect(picture).to_have_js_property("complete", value=True)
+    expect(picture).not_to_have_js_property("naturalWidth", value=0)
+
+
 def add(page: "Page", name: str, quantity: str, expires: str) -> None:
     """Type one thing into the open sheet, with Enter from field to field."""
     count = page.locator("#added li").count()
@@ -243,3 +297,5 @@ def add(page: "Page", name: str, quantity: str, expires: str) -> None:
     page.get_by_label("Good until").fill(expires)
     page.keyboard.press("Enter")
     expect(page.locator("#added li")).to_have_count(count + 1)
+    # The form is new.
+    expect(page.get_by_role("combobox", name="What is it?")).to_be_focused()

@@ -3,18 +3,15 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import httpx
+from typing import TYPE_CHECKING
 
 from settings import ROOT
+from tests.processes import free_port, wait_for
 from tests.servers import SECRET
 
 if TYPE_CHECKING:
@@ -55,6 +52,16 @@ def seed_demo(environment: dict[str, str]) -> dict[str, str]:
 
 
 @contextmanager
+def instance(folder: Path, *commands: Sequence[str], port: int | None = None, **variables: str) -> Iterator[str]:
+    """The address of a server of our own, on a new database with the words in it and what more these commands make."""
+    environment = {**environment_in(folder), **variables}
+    for command in (["migrate"], ["seed"], *commands):
+        manage(environment, *command)
+    with serving(environment, folder / "server.log", port=port) as url:
+        yield url
+
+
+@contextmanager
 def serving(environment: dict[str, str], log: Path, *, port: int | None = None) -> Iterator[str]:
     """The address of a server that runs meanwhile."""
     port = port or free_port()
@@ -73,23 +80,6 @@ def serving(environment: dict[str, str], log: Path, *, port: int | None = None) 
         finally:
             process.terminate()
             process.wait(timeout=20)
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(url: str, process: subprocess.Popen[Any], log: Path) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            if httpx.get(url).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise RuntimeError(f"the server did not start:\n{log.read_text()}")
 
 
 def launch(playwright: "Playwright") -> "Browser | None":

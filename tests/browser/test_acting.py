@@ -5,36 +5,28 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from settings import ROOT
-from tests.browser.conftest import DESK, PASSWORD, PHONE, OpenPage, Problems, at_home, toast_of
-from tests.browser.driving import environment_in, manage, serving
-from tests.browser.test_pages import FIND_OVERFLOW, FIND_SMALL_TARGETS, RUN_AXE
+from tests.browser.conftest import OpenPage, Problems, as_staff, at_home, staffed, toast_of
+from tests.browser.eyes import (
+    DESK,
+    PHONE,
+    assert_axe_finds_nothing,
+    assert_nothing_overflows,
+    assert_targets_are_large_enough,
+)
 
 pytestmark = pytest.mark.browser
-
-STAFF = "staff@example.com"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One with staff."""
-    folder = tmp_path_factory.mktemp("acting")
-    environment = {**environment_in(folder), "LARDER_SUPERUSER_PASSWORD": PASSWORD}
-    for command in (["migrate"], ["seed"], ["createsuperuser", "--email", STAFF, "--name", "Sam", "--noinput"]):
-        manage(environment, *command)
-    with serving(environment, folder / "server.log") as url:
+    with staffed(tmp_path_factory.mktemp("acting")) as url:
         yield url
 
 
 @pytest.fixture
 def staff(open_page: OpenPage) -> Page:
-    page = open_page(DESK)
-    page.goto("/login?next=/admin/")
-    page.get_by_label("E-mail").fill(STAFF)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_role("navigation", name="Panel").last).to_be_visible()
-    return page
+    return as_staff(open_page(DESK, reduced_motion="reduce"))
 
 
 def begin(staff: Page, who: str) -> None:
@@ -97,13 +89,7 @@ def test_it_is_for_every_eye(path: str, staff: Page, open_page: OpenPage) -> Non
             staff.goto(f"/admin/users/{href.partition('for=')[2]}/act")
     else:
         staff.goto(path)
-    staff.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text())
 
-    for width, height in (PHONE, DESK):
-        staff.set_viewport_size({"width": width, "height": height})
-        assert (width, staff.evaluate(FIND_OVERFLOW)) == (width, [])
-        for scheme in ("light", "dark"):
-            staff.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            assert (width, scheme, staff.evaluate(RUN_AXE, {})) == (width, scheme, [])
-    staff.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-    assert staff.evaluate(FIND_SMALL_TARGETS) == []
+    assert_axe_finds_nothing(staff, DESK, PHONE)
+    assert_nothing_overflows(staff, DESK, PHONE)
+    assert_targets_are_large_enough(staff)

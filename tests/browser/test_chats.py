@@ -13,22 +13,30 @@ from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from settings import ROOT
 from tests.browser.conftest import (
-    DESK,
-    PASSWORD,
-    PHONE,
-    TELL_VIOLATIONS,
+    OpenPage,
     Problems,
     at_home,
-    new_email,
+    expect_drawn,
+    follow,
+    holding,
+    invite,
     sheet_of,
     stock_up,
 )
 from tests.browser.driving import environment_in, manage, serving
-from tests.browser.test_pages import FIND_OVERFLOW, FIND_SMALL_TARGETS, RUN_AXE
+from tests.browser.eyes import (
+    DESK,
+    PHONE,
+    ZOOMED,
+    Size,
+    assert_axe_finds_nothing,
+    assert_nothing_overflows,
+    assert_targets_are_large_enough,
+)
 from tests.servers import create_database, drop_database, settings_for
 
 pytestmark = pytest.mark.browser
@@ -41,16 +49,17 @@ def workers(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     # The browser's event loop runs in this thread.
     with ExitStack() as stack, ThreadPoolExecutor(1) as apart:
         url = apart.submit(lambda: asyncio.run(create_database(postgresql))).result()
-        environment = {
-            **environment_in(folder),
-            "LARDER_DATABASE_URL": settings_for(url).database_url,
-            "LARDER_STORAGE_URL": f"file://{folder / 'files'}",
-        }
+        environment = {**environment_in(folder), "LARDER_DATABASE_URL": settings_for(url).database_url}
         for command in ("migrate", "seed"):
             manage(environment, command)
         yield [stack.enter_context(serving(environment, folder / f"{number}.log")) for number in range(2)]
         stack.close()
         apart.submit(lambda: asyncio.run(drop_database(postgresql, url))).result()
+
+
+@pytest.fixture(scope="module")
+def server(workers: list[str]) -> str:
+    return workers[0]
 
 
 @pytest.fixture
@@ -69,60 +78,27 @@ Meet = Callable[..., Page]
 
 
 @pytest.fixture
-def meet(browser: Browser, workers: list[str], problems: Problems) -> Iterator[Meet]:
+def meet(open_page: OpenPage, workers: list[str]) -> Meet:
     """A page of somebody at one of the workers."""
-    with ExitStack() as stack:
 
-        def meet(worker: int, size: tuple[int, int] = PHONE, **options: Any) -> Page:
-            context = browser.new_context(
-                base_url=workers[worker],
-                viewport={"width": size[0], "height": size[1]},
-                has_touch=size[0] < 700,
-                is_mobile=size[0] < 700,
-                locale="en-GB",
-                timezone_id="Europe/Berlin",
-                reduced_motion="reduce",
-                **options,
-            )
-            stack.callback(context.close)
-            context.set_default_timeout(10_000)
-            context.add_init_script(TELL_VIOLATIONS)
-            problems.watch(context, workers[worker])
-            return context.new_page()
+    def meet(worker: int, size: Size = PHONE, **options: Any) -> Page:
+        return open_page(size, at=workers[worker], is_mobile=size == PHONE, reduced_motion="reduce", **options)
 
-        yield meet
+    return meet
 
 
 @pytest.fixture
 def ann_and_bea(meet: Meet) -> tuple[Page, Page]:
     ann = at_home(meet(0), "Ann Example")
-    bea = meet(1, DESK)
-    join(bea, invitation_of(ann), "Bea Example")
+    bea = at_home(meet(1, DESK), "Bea Example", invitation=invite(ann))
     for page in (ann, bea):
         open_chat(page)
     return ann, bea
 
 
-def invitation_of(page: Page) -> str:
-    (home,) = page.request.get("/api/v1/households").json()["items"]
-    made = page.request.post(f"/api/v1/households/{home['id']}/invitations", data={"role": "member"})
-    return str(made.json()["token"])
-
-
-def join(page: Page, invitation: str, name: str) -> None:
-    form: dict[str, str | float | bool] = {
-        "name": name,
-        "email": new_email(),
-        "password": PASSWORD,
-        "invitation": invitation,
-        "time_zone": "Europe/Berlin",
-    }
-    assert page.request.post("/register", form=form).ok
-
-
 def open_chat(page: Page, title: str = "Everyone") -> None:
     page.goto("/chats")
-    page.get_by_role("main").get_by_role("link", name=title).click()
+    follow(page.get_by_role("main").get_by_role("link", name=title))
     expect(page.get_by_role("log")).to_be_visible()
     expect(page.locator("body[data-live]")).to_be_attached()
 
@@ -169,8 +145,7 @@ def test_two_people_at_two_workers_hold_a_conversation_with_photos(ann: Page, be
     shown = message_of(bea, "Both sides of it").locator(".pictures img")
     expect(shown).to_have_count(2)
     for number in range(2):
-        expect(shown.nth(number)).to_have_js_property("complete", True)
-        assert shown.nth(number).evaluate("image => image.naturalWidth") > 0
+        expect_drawn(shown.nth(number))
         assert shown.nth(number).get_attribute("width")
     expect(message_of(ann, "Both sides of it").locator(".pictures img")).to_have_count(2)
     expect(ann.locator("#tray li")).to_have_count(0)
@@ -241,6 +216,7 @@ def test_what_others_say_is_counted_until_it_was_read(ann: Page, bea: Page) -> N
 
 
 def test_who_types_is_seen_typing(ann: Page, bea: Page) -> None:
+    # Slowly: it is said anew every few seconds, so who has only just come hears the next.
     ann.get_by_label("Message", exact=True).press_sequentially("Who ate it", delay=700)
     expect(bea.get_by_text("Ann Example is typing…")).to_be_visible()
 
@@ -291,8 +267,8 @@ def test_what_one_deletes_goes_from_the_screen_of_the_other(ann: Page, bea: Page
 
 def test_a_card_says_when_its_lot_is_used_up(ann: Page, bea: Page) -> None:
     stock_up(ann, ("Milk", "1", "+0d"))
-    ann.locator(".lot a.what").first.tap()
-    ann.get_by_role("link", name="Talk about it").tap()
+    follow(ann.locator(".lot a.what").first)
+    follow(ann.get_by_role("link", name="Talk about it"))
     expect(ann.locator("#about")).to_contain_text("Milk")
     write(ann, "Drink this")
     card = message_of(bea, "Drink this").locator(".about")
@@ -445,8 +421,7 @@ def test_at_midnight_what_was_said_today_is_drawn_anew(ann: Page) -> None:
 
 
 def test_whoever_comes_later_is_named_and_seen_too(ann: Page, bea: Page, meet: Meet) -> None:
-    cleo = meet(0)
-    join(cleo, invitation_of(ann), "Cleo Example")
+    cleo = at_home(meet(0), "Cleo Example", invitation=invite(ann))
     open_chat(cleo)
     write(bea, "Who is new here?")
 
@@ -503,13 +478,8 @@ def test_a_picture_is_pasted_or_dropped(bea: Page, ann: Page, event: str) -> Non
 
 def test_a_file_on_its_way_is_called_off_and_nothing_of_it_is_sent(bea: Page, ann: Page, problems: Problems) -> None:
     problems.expect("ERR_ABORTED")
-    held: list[Any] = []
-
-    def hold(route: Any) -> None:
-        held.append(route)
-
-    bea.route("**/files", hold, times=1)
-    bea.locator("#files").set_input_files([picture("wrong.jpg")])
+    with holding(bea, "**/files"):
+        bea.locator("#files").set_input_files([picture("wrong.jpg")])
     expect(bea.locator("#tray progress")).to_be_visible()
     # Sent while it is on its way: it waits.
     write(bea, "No picture")
@@ -520,7 +490,6 @@ def test_a_file_on_its_way_is_called_off_and_nothing_of_it_is_sent(bea: Page, an
 
     expect(message_of(ann, "No picture")).to_be_visible()
     expect(ann.locator("#messages img")).to_have_count(0)
-    assert held
 
 
 def test_a_file_that_is_refused_says_why(bea: Page, problems: Problems) -> None:
@@ -539,8 +508,8 @@ def test_a_file_that_did_not_go_is_tried_again_as_it_was(ann: Page, bea: Page, p
     ann.locator("#files").set_input_files([picture("fridge.jpg")])
     again = ann.locator("#tray").get_by_role("button", name="Try again")
     expect(ann.locator("#tray .error")).to_have_text("Not sent.")
-    assert ann.evaluate(FIND_SMALL_TARGETS) == []
-    assert ann.evaluate(FIND_OVERFLOW) == []
+    assert_targets_are_large_enough(ann)
+    assert_nothing_overflows(ann, PHONE)
     again.tap()
     expect(ann.locator("#tray .error")).to_have_text("Not sent.")
 
@@ -572,8 +541,8 @@ def test_whoever_is_taken_out_of_a_chat_is_cut_off(ann: Page, bea: Page, problem
     write(ann, "Between us")
     expect(message_of(bea, "Between us")).to_be_visible()
 
-    ann.get_by_role("link", name="About this chat").tap()
-    ann.get_by_role("link", name="Back to the chat").tap()
+    follow(ann.get_by_role("link", name="About this chat"))
+    follow(ann.get_by_role("link", name="Back to the chat"))
     expect(log_of(ann)).to_be_visible()
     (home,) = ann.request.get("/api/v1/households").json()["items"]
     me = ann.request.get("/api/v1/users/me").json()["id"]
@@ -628,50 +597,35 @@ def full(ann: Page, bea: Page) -> Page:
 
 
 def test_axe_finds_nothing_in_a_conversation(full: Page) -> None:
-    full.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text())
-    for width, height in (PHONE, DESK):
-        full.set_viewport_size({"width": width, "height": height})
-        for scheme in ("light", "dark"):
-            full.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            assert (width, scheme, full.evaluate(RUN_AXE, {})) == (width, scheme, [])
+    assert_axe_finds_nothing(full, PHONE, DESK)
 
 
 def test_nothing_of_a_conversation_overflows_and_targets_are_large(full: Page) -> None:
-    assert full.evaluate(FIND_SMALL_TARGETS) == []
-    for width, height in (PHONE, (180, 370), DESK):
-        full.set_viewport_size({"width": width, "height": height})
-        assert (width, full.evaluate(FIND_OVERFLOW)) == (width, [])
+    assert_targets_are_large_enough(full)
+    assert_nothing_overflows(full, PHONE, ZOOMED, DESK)
 
 
 def test_a_conversation_from_right_to_left_fits_a_phone(meet: Meet) -> None:
     reader = at_home(meet(0), "ليلى", locale="ar")
     reader.request.post("/settings", form={"name": "ليلى", "locale": "ar", "theme": "system"})
     reader.goto("/chats")
-    reader.locator(".chats a").first.tap()
+    follow(reader.locator(".chats a").first)
     expect(reader.locator("html")).to_have_attribute("dir", "rtl")
     for text in ("من أكل الزبادي؟ " * 8, "Some English in between: https://example.com/" + "x" * 90):
         reader.locator("#content").fill(text)
         reader.locator("#send").tap()
     expect(reader.locator("#messages > li[data-id]")).to_have_count(2)
 
-    for width, height in (PHONE, (180, 370), DESK):
-        reader.set_viewport_size({"width": width, "height": height})
-        assert (width, reader.evaluate(FIND_OVERFLOW)) == (width, [])
+    assert_nothing_overflows(reader, PHONE, ZOOMED, DESK)
     for path in ("/chats", "/chats/new", "/chats/search?q=x"):
         reader.goto(path)
-        assert reader.evaluate(FIND_OVERFLOW) == []
+        assert_nothing_overflows(reader, DESK)
 
 
-def test_without_a_script_one_talks_too(browser: Browser, workers: list[str], ann: Page) -> None:
+def test_without_a_script_one_talks_too(meet: Meet, ann: Page) -> None:
     write(ann, "Hello")
     expect(message_of(ann, "Hello")).to_be_visible()
-    context = browser.new_context(
-        base_url=workers[1],
-        viewport={"width": PHONE[0], "height": PHONE[1]},
-        java_script_enabled=False,
-        storage_state=ann.context.storage_state(),
-    )
-    page = context.new_page()
+    page = meet(1, java_script_enabled=False, storage_state=ann.context.storage_state())
     page.goto(chat_path(ann))
     expect(page.locator("#messages").get_by_text("Hello")).to_be_in_viewport()
     page.get_by_label("Message", exact=True).fill("By hand")
@@ -681,7 +635,6 @@ def test_without_a_script_one_talks_too(browser: Browser, workers: list[str], an
     expect(page.locator("#messages").get_by_text("By hand")).to_be_in_viewport()
     expect(page.locator(".pictures img")).to_have_count(1)
     expect(message_of(ann, "By hand").locator("img")).to_have_count(1)
-    context.close()
 
 
 def test_the_composer_stays_above_the_keyboard(ann: Page) -> None:

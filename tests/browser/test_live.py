@@ -5,17 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import (
-    DESK,
-    PASSWORD,
-    OpenPage,
-    Problems,
-    add,
-    new_email,
-    row_of,
-    stock_up,
-    toast_of,
-)
+from tests.browser.conftest import OpenPage, Problems, add, at_home, invite, row_of, stock_up, toast_of
+from tests.browser.eyes import DESK
 
 pytestmark = pytest.mark.browser
 
@@ -23,18 +14,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def flatmate(phone: Page, open_page: OpenPage) -> Page:
     """Bea, who was invited by Ann and sits at a desk."""
-    (home,) = phone.request.get("/api/v1/households").json()["items"]
-    link = phone.request.post(f"/api/v1/households/{home['id']}/invitations", data={"role": "member"}).json()["token"]
-    page = open_page(DESK)
-    form: dict[str, str | float | bool] = {
-        "name": "Bea Example",
-        "email": new_email(),
-        "password": PASSWORD,
-        "invitation": link,
-    }
-    assert page.request.post("/register", form=form).ok
-    page.goto("/")
-    return page
+    return at_home(open_page(DESK), "Bea Example", invitation=invite(phone))
 
 
 def test_a_lot_used_on_one_phone_changes_the_other_without_a_reload(phone: Page, flatmate: Page) -> None:

@@ -10,7 +10,9 @@ from tests.browser.conftest import (
     OpenPage,
     Problems,
     add,
+    follow,
     heading_of,
+    holding,
     new_email,
     proposals_of,
     row_of,
@@ -24,11 +26,11 @@ pytestmark = pytest.mark.browser
 
 def register(page: Page) -> None:
     page.goto("/")
-    page.get_by_role("link", name="Make an account").click()
+    follow(page.get_by_role("link", name="Make an account"))
     page.get_by_label("Your name").fill("Ann Example")
     page.get_by_label("E-mail").fill(new_email())
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Make an account").click()
+    follow(page.get_by_role("button", name="Make an account"))
     expect(page.get_by_role("heading", name="Ann")).to_be_visible()
 
 
@@ -81,7 +83,6 @@ def test_several_things_go_in_without_leaving_the_sheet(phone: Page) -> None:
     phone.get_by_role("link", name="Add", exact=True).tap()
 
     add(phone, "Milk", "2", "+1d")
-    expect(phone.get_by_role("combobox", name="What is it?")).to_be_focused()
     add(phone, "Rice", "3", "x")
     add(phone, "Ham", "1", "+0d")
 
@@ -112,13 +113,13 @@ def test_names_are_proposed_and_bring_their_place_and_date(phone: Page) -> None:
 
 def test_what_is_typed_while_a_proposal_is_on_its_way_stays(desk: Page) -> None:
     desk.keyboard.press("a")
-    desk.route("**/stock/add/fields*", lambda route: (desk.wait_for_timeout(300), route.continue_()))  # type: ignore[func-returns-value]
-
-    with desk.expect_response("**/stock/add/fields*"):
+    with holding(desk, "**/stock/add/fields*") as held:
         desk.get_by_role("combobox", name="What is it?").fill("Eggs")
         desk.keyboard.press("Enter")
-        desk.keyboard.type("10")
-        desk.keyboard.press("Enter")
+    desk.keyboard.type("10")
+    desk.keyboard.press("Enter")
+
+    held[0].continue_()
 
     expect(desk.get_by_label("Good until")).not_to_have_attribute("placeholder", "")
     expect(desk.get_by_label("How much")).to_have_value("10")
@@ -210,9 +211,10 @@ def test_a_double_tap_books_once_and_spares_the_next_row(phone: Page) -> None:
 
 def test_a_double_click_while_the_server_thinks_books_once(desk: Page) -> None:
     stock_up(desk, ("Ham", "3", "+0d"))
-    desk.route("**/consume", lambda route: (desk.wait_for_timeout(200), route.continue_()))  # type: ignore[func-returns-value]
 
-    row_of(desk, "Ham").get_by_role("button", name="Used").dblclick()
+    with holding(desk, "**/consume") as held:
+        row_of(desk, "Ham").get_by_role("button", name="Used").dblclick()
+    held[0].continue_()
 
     expect(row_of(desk, "Ham")).to_contain_text("2 pieces")
     desk.goto("/history?kind=consume")

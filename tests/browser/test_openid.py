@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, Problems, at_home, sign_out
-from tests.browser.driving import environment_in, free_port, manage, serving
+from tests.browser.driving import instance
 from tests.openid.provider import CLIENT_ID, CLIENT_SECRET, Provider, running_provider
+from tests.processes import free_port
 
 pytestmark = pytest.mark.browser
 
@@ -29,17 +30,14 @@ def provider(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
 @pytest.fixture(scope="module")
 def server(port: int, provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One that knows the provider."""
-    folder = tmp_path_factory.mktemp("openid-server")
-    environment = {
-        **environment_in(folder),
-        "LARDER_OPENID_ISSUER": provider.issuer,
-        "LARDER_OPENID_CLIENT_ID": CLIENT_ID,
-        "LARDER_OPENID_CLIENT_SECRET": CLIENT_SECRET,
-        "LARDER_OPENID_NAME": "The Club",
-    }
-    for command in ("migrate", "seed"):
-        manage(environment, command)
-    with serving(environment, folder / "server.log", port=port) as url:
+    with instance(
+        tmp_path_factory.mktemp("openid-server"),
+        port=port,
+        LARDER_OPENID_ISSUER=provider.issuer,
+        LARDER_OPENID_CLIENT_ID=CLIENT_ID,
+        LARDER_OPENID_CLIENT_SECRET=CLIENT_SECRET,
+        LARDER_OPENID_NAME="The Club",
+    ) as url:
         yield url
 
 

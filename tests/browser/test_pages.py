@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import pyotp
 import pytest
@@ -11,14 +10,12 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 
 import routes.pages
 from routes.table import list_routes
-from settings import ROOT
 from tests.browser.conftest import (
-    DESK,
     PASSWORD,
-    PHONE,
     OpenPage,
     Problems,
     at_home,
+    invite,
     new_email,
     proposals_of,
     row_of,
@@ -27,11 +24,17 @@ from tests.browser.conftest import (
     stock_up,
     toast_of,
 )
+from tests.browser.eyes import (
+    DESK,
+    PHONE,
+    ZOOMED,
+    assert_axe_finds_nothing,
+    assert_nothing_overflows,
+    assert_targets_are_large_enough,
+)
 
 pytestmark = pytest.mark.browser
 
-# A phone whose letters are twice as large has half as many pixels.
-ZOOMED = (180, 370)
 OF_THE_HEADLESS = (
     "/login/openid/go",
     "/login/openid/callback",
@@ -41,30 +44,6 @@ OF_THE_HEADLESS = (
     "/notifications/bell",
     "/chats/unread",
 )
-
-FIND_OVERFLOW = """() => {
-  const width = document.documentElement.clientWidth;
-  if (document.documentElement.scrollWidth <= width) return [];
-  const beyond = (e) => e.getBoundingClientRect().right > width + 1 || e.getBoundingClientRect().left < -1;
-  return [...document.querySelectorAll("body *")].filter(beyond).map((e) => e.outerHTML.slice(0, 120));
-}"""
-
-# A link in a row that it stretches over is as large as the row; one within a sentence is as large as its words; a box
-# to tick is as large as its label.
-FIND_SMALL_TARGETS = """() => {
-  const isSmall = (e) => {
-    const { width, height } = e.getBoundingClientRect();
-    return width > 0 && (width < 43.5 || height < 43.5);
-  };
-  const targets = (document.querySelector("dialog[open]") ?? document).querySelectorAll(
-    "a:not(p a, .grow, .skip), button, select, summary, " +
-    "input:not([type=hidden], .check input, .chip input, .chip-choice input, .matrix input)");
-  return [...targets].filter((e) => e.checkVisibility() && isSmall(e)).map((e) => e.outerHTML.slice(0, 120));
-}"""
-
-# The dark differs in its colours only.
-RUN_AXE = """async (rules) => (await axe.run(document, { ...rules, resultTypes: ["violations"] })).violations.flatMap(
-  (rule) => rule.nodes.map((node) => `${rule.id}: ${node.target.join(" ")}: ${node.any[0]?.message ?? rule.help}`))"""
 
 
 @dataclass(frozen=True)
@@ -95,12 +74,17 @@ def kitchen(browser: Browser, server: str) -> Kitchen:
     page.goto("/products")
     product = page.locator(".list a.grow").first.get_attribute("href")
     chat, message = talk(page)
-    invitations = [invite(page), invite(page)]
     guest = browser.new_context(base_url=server)
-    at_home(guest.new_page(), "Ben Guest").request.post(invitations[0])
+    at_home(guest.new_page(), "Ben Guest", invitation=invite(page))
     assert lot
     assert product
-    paths = {"lot": lot, "product": product, "invitation": invitations[1], "chat": chat, "message": message}
+    paths = {
+        "lot": lot,
+        "product": product,
+        "invitation": f"/invitations/{invite(page)}",
+        "chat": chat,
+        "message": message,
+    }
     kitchen = Kitchen(context.storage_state(), paths)
     for closing in (context, guest):
         closing.close()
@@ -116,13 +100,6 @@ def talk(page: Page) -> tuple[str, str]:
     said = page.request.post(f"{at}/{chat['id']}/messages", data={"content": "Bring milk, see https://example.com"})
     path = f"/chats/{chat['id']}"
     return path, f"{path}/messages/{said.json()['id']}"
-
-
-def invite(page: Page) -> str:
-    """The path of an invitation to the household."""
-    page.goto("/household")
-    page.get_by_role("button", name="Make a link").click()
-    return urlsplit(page.get_by_label("Invitation link").input_value()).path
 
 
 @dataclass(frozen=True)
@@ -141,6 +118,7 @@ def open_add_sheet(page: Page) -> None:
 
 def open_lot_sheet(page: Page) -> None:
     page.get_by_role("link", name="More for").first.click()
+    expect(sheet_of(page).locator("summary").last).to_be_visible()
     for fold in sheet_of(page).locator("summary").all():
         fold.click()
 
@@ -265,6 +243,7 @@ def show(open_page: OpenPage, kitchen: Kitchen, problems: Problems) -> Callable[
         page = open_page(size, reduced_motion="reduce", **state, **options)
         page.goto(view.path.format(**kitchen.paths))
         view.then(page)
+        page.wait_for_load_state()
         return page
 
     return show
@@ -291,25 +270,14 @@ def test_no_page_is_left_out(kitchen: Kitchen) -> None:
 
 @each_view
 def test_axe_finds_nothing(show: Callable[..., Page], view: View) -> None:
-    page = show(view)
-    page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text())
-
-    for width, height in (PHONE, DESK):
-        page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(color_scheme="light")
-        assert (width, "light", page.evaluate(RUN_AXE, {})) == (width, "light", [])
-        page.emulate_media(color_scheme="dark")
-        assert (width, "dark", page.evaluate(RUN_AXE, {"runOnly": ["color-contrast"]})) == (width, "dark", [])
+    assert_axe_finds_nothing(show(view), PHONE, DESK)
 
 
 @each_view
 def test_nothing_overflows_and_every_target_is_large_enough(show: Callable[..., Page], view: View) -> None:
     page = show(view)
-    assert page.evaluate(FIND_SMALL_TARGETS) == []
-
-    for width, height in (PHONE, ZOOMED, DESK):
-        page.set_viewport_size({"width": width, "height": height})
-        assert (width, page.evaluate(FIND_OVERFLOW)) == (width, [])
+    assert_targets_are_large_enough(page)
+    assert_nothing_overflows(page, PHONE, ZOOMED, DESK)
 
 
 @pytest.mark.parametrize(
@@ -327,11 +295,9 @@ def test_nothing_overflows_and_every_target_is_large_enough(show: Callable[..., 
     ],
 )
 def test_nothing_overflows_from_right_to_left(reader: Page, path: str) -> None:
-    for width, height in (PHONE, ZOOMED, DESK):
-        reader.set_viewport_size({"width": width, "height": height})
-        reader.goto(path)
-        expect(reader.locator("html")).to_have_attribute("dir", "rtl")
-        assert (width, reader.evaluate(FIND_OVERFLOW)) == (width, [])
+    reader.goto(path)
+    expect(reader.locator("html")).to_have_attribute("dir", "rtl")
+    assert_nothing_overflows(reader, PHONE, ZOOMED, DESK)
 
 
 @pytest.fixture
@@ -351,7 +317,7 @@ def test_empty_pages_teach(phone: Page) -> None:
     ):
         phone.goto(path)
         expect(phone.get_by_role("heading", name=heading)).to_be_visible()
-        assert phone.evaluate(FIND_OVERFLOW) == []
+        assert_nothing_overflows(phone, PHONE)
 
 
 def test_long_words_break_and_strange_ones_stay(phone: Page) -> None:
@@ -360,7 +326,7 @@ def test_long_words_break_and_strange_ones_stay(phone: Page) -> None:
 
     for path in ("/", "/stock", "/products", "/history"):
         phone.goto(path)
-        assert phone.evaluate(FIND_OVERFLOW) == []
+        assert_nothing_overflows(phone, PHONE)
     phone.goto("/")
     expect(row_of(phone, endless)).to_be_visible()
 
@@ -368,15 +334,14 @@ def test_long_words_break_and_strange_ones_stay(phone: Page) -> None:
 def test_a_chosen_theme_wins_over_the_device(open_page: OpenPage) -> None:
     page = open_page(color_scheme="light", reduced_motion="reduce")
     at_home(page)
-    read_paper = "getComputedStyle(document.documentElement).backgroundColor"
-    light = page.evaluate(read_paper)
+    light = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
 
     page.goto("/settings")
     page.get_by_label("Colours").select_option("Dark")
     page.get_by_role("button", name="Save").click()
 
     expect(toast_of(page)).to_contain_text("Saved.")
-    assert page.evaluate(read_paper) != light
+    expect(page.locator("html")).not_to_have_css("background-color", light)
 
 
 def test_who_wants_no_motion_gets_none(open_page: OpenPage) -> None:

@@ -4,16 +4,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, StorageState, expect
+from playwright.sync_api import Browser, Page, StorageState, expect
 
-from settings import ROOT
-from tests.browser.conftest import DESK, PASSWORD, PHONE, OpenPage, toast_of
-from tests.browser.driving import environment_in, manage, seed_demo, serving
-from tests.browser.test_pages import FIND_OVERFLOW, RUN_AXE
+from tests.browser.conftest import OpenPage, as_staff, follow, staffed, toast_of
+from tests.browser.eyes import DESK, PHONE, assert_axe_finds_nothing, assert_nothing_overflows
 
 pytestmark = pytest.mark.browser
 
-STAFF = "staff@example.com"
 # Like those of the household's pages, but for the side bar and the pages of a list, which are for a mouse.
 FIND_SMALL_TARGETS = """() => [...document.querySelectorAll(
   "main :is(button, select, summary, a.button), .top :is(a, summary), main label:has(input[type=checkbox])")]
@@ -26,29 +23,14 @@ FIND_SMALL_TARGETS = """() => [...document.querySelectorAll(
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One with staff, a household, and all that a new instance has."""
-    folder = tmp_path_factory.mktemp("panel")
-    environment = {**environment_in(folder), "LARDER_SUPERUSER_PASSWORD": PASSWORD}
-    for command in (
-        ["migrate"],
-        ["seed"],
-        ["init"],
-        ["createsuperuser", "--email", STAFF, "--name", "Sam Staff", "--noinput"],
-    ):
-        manage(environment, *command)
-    seed_demo(environment)
-    with serving(environment, folder / "server.log") as url:
+    with staffed(tmp_path_factory.mktemp("panel"), ["init"], ["seed", "--demo"]) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def signed_in(browser: Browser, server: str) -> StorageState:
     context = browser.new_context(base_url=server)
-    page = context.new_page()
-    page.goto("/login?next=/admin/")
-    page.get_by_label("E-mail").fill(STAFF)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    as_staff(context.new_page())
     state = context.storage_state()
     context.close()
     return state
@@ -62,12 +44,6 @@ def show(open_page: OpenPage, signed_in: StorageState) -> Callable[..., Page]:
         return page
 
     return show
-
-
-def follow(link: Locator) -> None:
-    """To where it leads, and no step before its page is there: what is looked at next is that page."""
-    with link.page.expect_navigation():
-        link.click()
 
 
 def first_row(page: Page) -> None:
@@ -131,14 +107,7 @@ each_view = pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
 def test_axe_finds_nothing(show: Callable[..., Page], view: View) -> None:
     page = show(view.path, PHONE)
     view.then(page)
-    page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text())
-
-    for width, height in (PHONE, DESK):
-        page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(color_scheme="light")
-        assert (width, "light", page.evaluate(RUN_AXE, {})) == (width, "light", [])
-        page.emulate_media(color_scheme="dark")
-        assert (width, "dark", page.evaluate(RUN_AXE, {"runOnly": ["color-contrast"]})) == (width, "dark", [])
+    assert_axe_finds_nothing(page, PHONE, DESK)
 
 
 @each_view
@@ -146,10 +115,7 @@ def test_nothing_overflows_and_targets_are_large_enough(show: Callable[..., Page
     page = show(view.path, PHONE)
     view.then(page)
     assert page.evaluate(FIND_SMALL_TARGETS) == []
-
-    for width, height in (PHONE, DESK):
-        page.set_viewport_size({"width": width, "height": height})
-        assert (width, page.evaluate(FIND_OVERFLOW)) == (width, [])
+    assert_nothing_overflows(page, PHONE, DESK)
 
 
 def test_it_is_the_same_product(show: Callable[..., Page]) -> None:
@@ -197,8 +163,8 @@ def test_the_menu_folds_on_a_phone_and_opens_by_keyboard(show: Callable[..., Pag
 def test_the_way_back_to_the_household_and_out(show: Callable[..., Page]) -> None:
     page = show("/admin/user/list")
     page.locator(".top .switcher summary").last.click()
-    page.locator(".top").get_by_role("link", name="Back to the household").click()
-    expect(page).not_to_have_url("/admin")
+    follow(page.locator(".top").get_by_role("link", name="Back to the household"))
+    expect(page.get_by_role("navigation", name="Panel")).to_have_count(0)
     page.goto("/admin/user/list")
     expect(page.get_by_role("heading", name="Users")).to_be_visible()
 
@@ -221,7 +187,7 @@ def test_all_are_chosen_at_once_and_a_question_comes_first(show: Callable[..., P
 
 def test_a_permission_is_found_and_granted(show: Callable[..., Page]) -> None:
     page = show("/admin/roles")
-    page.get_by_role("link", name="Auditor").click()
+    follow(page.get_by_role("link", name="Auditor"))
     page.get_by_role("searchbox", name="Find").fill("panel.lot:export")
     wanted = page.locator("input[value='panel.lot:export']")
     expect(page.locator("input[value='panel.user:edit']")).to_be_hidden()

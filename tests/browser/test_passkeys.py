@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
-from tests.browser.conftest import DESK, PHONE, OpenPage, Problems, at_home, sign_out, toast_of
+from tests.browser.conftest import OpenPage, Problems, at_home, follow, sign_out, toast_of
+from tests.browser.eyes import DESK, PHONE
 
 pytestmark = pytest.mark.browser
 
@@ -36,7 +37,7 @@ def test_a_passkey_is_made_signs_in_and_is_removed(open_page: OpenPage, size: tu
 
     page.goto(SECURITY)
     page.get_by_label("A name for a new one").fill("My phone")
-    page.get_by_role("button", name="Add a passkey").click()
+    follow(page.get_by_role("button", name="Add a passkey"))
     expect(page.locator("#passkeys .list")).to_contain_text("My phone")
     expect(page.locator("#passkeys .list")).to_contain_text("not used yet")
     assert len(devtools.send("WebAuthn.getCredentials", {"authenticatorId": device})["credentials"]) == 1
@@ -61,7 +62,7 @@ def test_a_passkey_that_is_not_known_here_does_not_sign_in(open_page: OpenPage, 
     page = at_home(open_page())
     plug_in(page)
     page.goto(SECURITY)
-    page.get_by_role("button", name="Add a passkey").click()
+    follow(page.get_by_role("button", name="Add a passkey"))
     expect(page.locator("#passkeys .list")).to_contain_text("This device")
     page.locator("#passkeys summary").click()
     page.once("dialog", lambda dialog: dialog.accept())
@@ -90,7 +91,7 @@ def test_a_passkey_confirms_that_it_is_you(open_page: OpenPage) -> None:
     page = at_home(open_page())
     plug_in(page)
     page.goto(SECURITY)
-    page.get_by_role("button", name="Add a passkey").click()
+    follow(page.get_by_role("button", name="Add a passkey"))
     expect(page.locator("#passkeys .list")).to_contain_text("This device")
 
     page.goto(f"/confirm?next={SECURITY}")

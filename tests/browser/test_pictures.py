@@ -8,12 +8,28 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import CDPSession, FilePayload, Locator, Page, Route, expect
+from playwright.sync_api import CDPSession, FilePayload, Locator, Page, expect
 
-from settings import ROOT
 from tests import samples
-from tests.browser.conftest import DESK, PHONE, OpenPage, Problems, at_home, row_of, stock_up, toast_of
-from tests.browser.test_pages import FIND_OVERFLOW, FIND_SMALL_TARGETS, RUN_AXE, ZOOMED
+from tests.browser.conftest import (
+    OpenPage,
+    Problems,
+    at_home,
+    expect_drawn,
+    follow,
+    holding,
+    row_of,
+    stock_up,
+    toast_of,
+)
+from tests.browser.eyes import (
+    DESK,
+    PHONE,
+    ZOOMED,
+    assert_axe_finds_nothing,
+    assert_nothing_overflows,
+    assert_targets_are_large_enough,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -60,27 +76,10 @@ def error_of(page: Page) -> Locator:
     return page.locator("[data-upload] .error")
 
 
-def expect_drawn(picture: Locator) -> None:
-    expect(picture).to_be_visible()
-    expect(picture).to_have_js_property("complete", value=True)
-    assert picture.evaluate("(image) => image.naturalWidth") > 0
-
-
 def throttle(page: Page, bytes_a_second: int) -> CDPSession:
     network = page.context.new_cdp_session(page)
     network.send("Network.emulateNetworkConditions", {**OFFLINE, "uploadThroughput": bytes_a_second})
     return network
-
-
-def hold(page: Page, address: str) -> list[Route]:
-    """The next request to an address, which goes on when a test says so."""
-    held: list[Route] = []
-
-    def keep(route: Route) -> None:
-        held.append(route)
-
-    page.route(address, keep, times=1)
-    return held
 
 
 @pytest.fixture
@@ -148,7 +147,8 @@ def test_how_far_it_is_is_seen_and_it_can_be_called_off(settings: Callable[..., 
     page = settings(size)
     throttle(page, 10_000)
 
-    page.get_by_label("Choose a picture").set_input_files(file(noise()))
+    # So much that it is on its way for as long as all of this takes.
+    page.get_by_label("Choose a picture").set_input_files(file(noise(1000)))
 
     bar = page.get_by_role("progressbar", name="How much has been sent")
     expect(bar).to_be_visible()
@@ -180,14 +180,13 @@ def test_a_slow_picture_arrives(settings: Callable[..., Page]) -> None:
 
 def test_another_one_takes_the_place_of_one_on_its_way(settings: Callable[..., Page]) -> None:
     page = settings(DESK)
-    held = hold(page, "**/settings/avatar")
-    give(page.locator("#picture"), "drop", samples.picture())
+    with holding(page, "**/settings/avatar"):
+        give(page.locator("#picture"), "drop", samples.picture())
     expect(page.locator("[data-work]")).to_be_visible()
 
     give(page.locator("#picture"), "drop", samples.picture())
 
     expect_drawn(own_picture(page))
-    assert len(held) == 1
 
 
 @EACH_SIZE
@@ -303,7 +302,7 @@ def test_without_any_script_it_is_a_form(open_page: OpenPage, problems: Problems
 def test_a_product_is_seen_where_it_is_listed(open_page: OpenPage, size: tuple[int, int]) -> None:
     page = stock_up(at_home(open_page(size)), ("Milk", "2", "+1d"))
     page.goto("/products")
-    page.get_by_role("link", name="Milk").click()
+    follow(page.get_by_role("link", name="Milk"))
 
     page.get_by_label("Choose a picture").set_input_files(file(samples.picture()))
 
@@ -350,16 +349,15 @@ def line_of(page: Page, name: str) -> Locator:
 @EACH_SIZE
 def test_several_photos_go_one_after_the_other(lot_page: Callable[..., Page], size: tuple[int, int]) -> None:
     page = lot_page(size)
-    held = hold(page, "**/photos")
     names = ["front.jpg", "back.jpg", "label with quite a long name indeed.jpg"]
 
-    page.get_by_label("Choose photos").set_input_files([file(samples.picture(), name) for name in names])
+    with holding(page, "**/photos") as held:
+        page.get_by_label("Choose photos").set_input_files([file(samples.picture(), name) for name in names])
 
     expect(page.locator(".queue > li")).to_have_count(3)
     expect(page.locator("[data-status]")).to_have_text("Sending the picture… front.jpg")
     expect(page.get_by_role("progressbar", name="How much has been sent")).to_have_count(3)
     expect_drawn(line_of(page, "back.jpg").locator("img"))
-    assert len(held) == 1
     assert_for_everybody(page)
     line_of(page, "back.jpg").get_by_role("button", name="Leave it out").click()
     expect(line_of(page, "label").get_by_role("button", name="Leave it out")).to_be_focused()
@@ -395,9 +393,9 @@ def test_one_of_several_is_called_off_and_one_is_tried_again(lot_page: Callable[
     page.route("**/photos", lambda route: route.abort("failed"), times=1)
     page.get_by_label("Choose photos").set_input_files([file(samples.picture(), "milk.jpg")])
     expect(line_of(page, "milk.jpg").locator(".error")).to_have_text("No connection. The picture was not sent.")
-    held = hold(page, "**/photos")
 
-    give(page.locator("#photos"), "drop", samples.picture(), "wrong.jpg")
+    with holding(page, "**/photos"):
+        give(page.locator("#photos"), "drop", samples.picture(), "wrong.jpg")
     expect(page.locator("[data-status]")).to_have_text("Sending the picture… wrong.jpg")
     line_of(page, "milk.jpg").get_by_role("button", name="Try again").click()
     expect(line_of(page, "milk.jpg").get_by_role("button", name="Leave it out")).to_be_focused()
@@ -405,7 +403,6 @@ def test_one_of_several_is_called_off_and_one_is_tried_again(lot_page: Callable[
 
     expect(page.locator(".photos img")).to_have_count(1)
     expect(page.locator(".queue > li")).to_have_count(0)
-    assert len(held) == 1
 
 
 def test_of_more_than_fit_the_first_go(lot_page: Callable[..., Page]) -> None:
@@ -422,8 +419,8 @@ def test_a_photo_is_removed_while_others_are_on_their_way(lot_page: Callable[...
     page = lot_page()
     page.get_by_label("Choose photos").set_input_files([file(samples.picture())])
     expect(page.locator(".photos img")).to_have_count(1)
-    held = hold(page, "**/photos")
-    page.get_by_label("Choose photos").set_input_files([file(samples.picture(), f"{n}.jpg") for n in range(2)])
+    with holding(page, "**/photos") as held:
+        page.get_by_label("Choose photos").set_input_files([file(samples.picture(), f"{n}.jpg") for n in range(2)])
     expect(page.locator(".queue > li")).to_have_count(2)
 
     page.once("dialog", lambda dialog: dialog.accept())
@@ -543,9 +540,9 @@ def test_with_a_bad_picture_a_new_product_keeps_what_was_typed(
 def test_what_others_do_does_not_draw_the_page_anew_under_a_file(open_page: OpenPage) -> None:
     page = stock_up(at_home(open_page(DESK)), ("Milk", "2", "+1d"))
     page.goto("/products")
-    page.get_by_role("link", name="Milk").click()
-    held = hold(page, "**/picture")
-    page.get_by_label("Choose a picture").set_input_files(file(samples.picture()))
+    follow(page.get_by_role("link", name="Milk"))
+    with holding(page, "**/picture") as held:
+        page.get_by_label("Choose a picture").set_input_files(file(samples.picture()))
     expect(page.locator("[data-work]")).to_be_visible()
 
     with page.expect_response(re.compile(r"/products/[\w-]+$")):
@@ -559,13 +556,8 @@ def test_what_others_do_does_not_draw_the_page_anew_under_a_file(open_page: Open
 
 def assert_for_everybody(page: Page) -> None:
     """As it is now, it fits, is large enough for a thumb, and axe finds nothing."""
-    assert page.evaluate(FIND_SMALL_TARGETS) == []
-    page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text())
-    before = page.viewport_size or {"width": PHONE[0], "height": PHONE[1]}
-    for width, height in (PHONE, ZOOMED, DESK):
-        page.set_viewport_size({"width": width, "height": height})
-        assert (width, page.evaluate(FIND_OVERFLOW)) == (width, [])
-    page.set_viewport_size(before)
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        assert (scheme, page.evaluate(RUN_AXE, {})) == (scheme, [])
+    now = page.viewport_size
+    assert now
+    assert_targets_are_large_enough(page)
+    assert_nothing_overflows(page, PHONE, ZOOMED, DESK)
+    assert_axe_finds_nothing(page, (now["width"], now["height"]))

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.browser.driving import free_port, wait_for
 from tests.commands.conftest import Oppman
+from tests.processes import free_port, wait_for
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT], ids=lambda ending: ending.name)

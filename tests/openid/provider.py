@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.processes import free_port
+from tests.processes import free_port, wait_for
 
 FOLDER = Path(__file__).parent
 CLIENT_ID = "larder"
@@ -64,19 +63,8 @@ def running_provider(redirect_uri: str, log: Path) -> Iterator[Provider]:
             [node, "provider.mjs", str(port), redirect_uri], cwd=FOLDER, stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            _wait_for(f"{issuer}/.well-known/openid-configuration", process, log)
+            wait_for(f"{issuer}/.well-known/openid-configuration", process, log)
             yield Provider(issuer)
         finally:
             process.terminate()
             process.wait(timeout=20)
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            if httpx.get(url).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise RuntimeError(f"the provider did not start:\n{log.read_text()}")
