@@ -216,9 +216,11 @@ def test_what_others_say_is_counted_until_it_was_read(ann: Page, bea: Page) -> N
 
 
 def test_who_types_is_seen_typing(ann: Page, bea: Page) -> None:
+    log = bea.locator("#log").bounding_box()
     # Slowly: it is said anew every few seconds, so who has only just come hears the next.
     ann.get_by_label("Message", exact=True).press_sequentially("Who ate it", delay=700)
     expect(bea.get_by_text("Ann Example is typing…")).to_be_visible()
+    assert bea.locator("#log").bounding_box() == log
 
     write(ann, "Who ate the yoghurt?")
     expect(message_of(bea, "Who ate the yoghurt?")).to_be_visible()
