@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
-from tests.browser.conftest import OpenPage, as_staff, follow, staffed, toast_of
+from tests import samples
+from tests.browser.conftest import OpenPage, as_staff, expect_drawn, follow, staffed, toast_of
 from tests.browser.eyes import DESK, PHONE, assert_axe_finds_nothing, assert_nothing_overflows
 
 pytestmark = pytest.mark.browser
@@ -210,3 +211,22 @@ def test_it_works_without_scripts(open_page: OpenPage, signed_in: StorageState) 
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Yes, with this one").click()
     expect(page.get_by_text("Deleted.")).to_be_visible()
+
+
+def test_a_picture_of_the_catalogue_is_sent_and_seen_large(show: Callable[..., Page]) -> None:
+    page = show("/admin/catalogue-item/create")
+    page.get_by_label("GTIN").fill("4006381333931")
+    page.get_by_label("Name", exact=True).fill("Oat milk")
+    follow(page.get_by_role("button", name="Save", exact=True))
+    page.goto("/admin/catalogue-item/list?search=Oat")
+    first_row(page)
+
+    page.get_by_label("Choose a picture").set_input_files(
+        {"name": "oats.jpg", "mimeType": "image/jpeg", "buffer": samples.picture()}
+    )
+    page.get_by_role("link", name="The picture of Oat milk, large").click()
+
+    viewer = page.get_by_role("dialog", name="Picture")
+    expect_drawn(viewer.get_by_role("img"))
+    page.keyboard.press("Escape")
+    expect(viewer).to_be_hidden()
