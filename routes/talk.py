@@ -7,7 +7,6 @@ from uuid import UUID
 
 import emoji
 
-from models import MessageKind
 from services import messages, wording
 from services.core import clock
 from services.core.i18n import _
@@ -87,7 +86,7 @@ def _line(
         time_zone=actor.time_zone,
         is_own=_is_by(message, actor),
         names_reader=any(person.id == actor.user_id for person in message.mentions),
-        may_answer=chat.archived_at is None and message.kind is MessageKind.TEXT and actor.can("messages:react"),
+        may_answer=chat.archived_at is None and actor.can("messages:react"),
         is_emoji=_is_emoji(message),
         starts_day=starts_day,
         follows=not starts_day and not is_first_new and before is not None and _belong_together(before, message),

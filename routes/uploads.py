@@ -247,6 +247,9 @@ class _Reader:
             raise _incomplete() from error
         if not self._is_complete:
             raise _incomplete()
+        if len(self._form.files) > self._max_files:
+            most = ngettext("Send {n} file at most.", "Send {n} files at most.", self._max_files)
+            raise InvalidInput({FIELD: most.format(n=self._max_files)})
         await asyncio.to_thread(self._write)
 
     def close(self) -> None:
@@ -298,9 +301,6 @@ class _Reader:
         if part.file is None:
             self._form.fields[part.name] = _decode(bytes(part.value))
         elif part.filename or part.size:  # browsers send an empty part for a field nothing was chosen in
-            if len(self._form.files) >= self._max_files:
-                most = ngettext("Send {n} file at most.", "Send {n} files at most.", self._max_files)
-                raise InvalidInput({FIELD: most.format(n=self._max_files)})
             self._form.files.append(files.Received(Path(part.file.name), part.filename, part.size))
 
     def _finish(self) -> None:

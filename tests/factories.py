@@ -85,7 +85,7 @@ def make_file(actor: Actor, *, purpose: FilePurpose = FilePurpose.MESSAGE, **fie
         "width": 64,
         "height": 48,
         "key": f"{purpose}/2026/{uuid4().hex}",
-        "digest": "0" * 64,
+        "digest": uuid4().hex * 2,
         **fields,
     }
     return StoredFile(uploader_id=actor.user_id, purpose=purpose, **given)

@@ -88,10 +88,9 @@ async def remove_product_picture(product_id: UUID, session: SessionDep, actor: A
     openapi_extra=FORM,
 )
 async def add_lot_photo(lot_id: UUID, placed: LotFileDep) -> FileRead:
-    """Add a photo of a lot, as of its label."""
+    """Add a photo of a lot, as of its label. One that is there already is answered as it is."""
     session, sender, file = placed
-    await files.add_lot_photo(session, sender, lot_id, file)
-    return FileRead.of(file)
+    return FileRead.of(await files.add_lot_photo(session, sender, lot_id, file))
 
 
 @router.delete("/lots/{lot_id}/photos/{file_id}", status_code=204, name="stock:remove_photo")

@@ -16,6 +16,7 @@ from db import session_scope
 from models import FilePurpose, StoredFile
 from routes import talk
 from routes.deps import ActorDep, SessionDep
+from routes.errors import status_of
 from routes.forms import Form, bind, parse, read
 from routes.idempotent import once
 from routes.pages.chats import EVERY_CHAT
@@ -69,7 +70,7 @@ async def search(
     context = {
         "q": q,
         "form": form,
-        "items": page.items,
+        "found": [(each, messages.with_found(each.content, q)) for each in page.items],
         "more": f"/chats/search?{urlencode({'q': q, 'after': page.next})}" if page.next else "",
     }
     return render(request, "chats/search.html", context, fragment="rows" if after else "found")
@@ -195,14 +196,28 @@ async def mark_read(request: Request, chat_id: UUID, session: SessionDep, actor:
 @router.post("/chats/{chat_id}/messages", name="messages:create")
 async def post(request: Request, chat_id: UUID, sender: UploadingActorDep) -> Response:
     """Say something. Scripts send the files before and name them here; without scripts they come along."""
-    async with receive_form(request, max_files=MAX_ATTACHMENTS) as sent, _keeping(sender, sent.files) as kept:
-        form = _bind_message(sent.fields, kept)
-        async with session_scope() as session:
-            actor = await auth.current_actor(request, session)
-            key = form.value("idempotency_key")
-            response = await once(request, session, actor, key, lambda: _post(request, session, actor, chat_id, form))
-        kept.are_sent = response.status_code < 400 and "Idempotent-Replayed" not in response.headers
+    fields: dict[str, str] = {}
+    try:
+        async with (
+            receive_form(request, max_files=MAX_ATTACHMENTS, fields=fields) as sent,
+            _keeping(sender, sent.files) as kept,
+        ):
+            response = await _post_once(request, chat_id, _bind_message(fields, kept))
+            kept.are_sent = response.status_code < 400 and "Idempotent-Replayed" not in response.headers
+    except REFUSALS as error:
+        if is_htmx(request):
+            raise
+        form: Form[MessageCreate] = Form(fields, {"": str(error)})
+        async with session_scope(read_only=True) as session:
+            return await _detail_page(request, session, sender, chat_id, form=form, status_code=status_of(error))
     return response
+
+
+async def _post_once(request: Request, chat_id: UUID, form: Form[MessageCreate]) -> Response:
+    async with session_scope() as session:
+        actor = await auth.current_actor(request, session)
+        key = form.value("idempotency_key")
+        return await once(request, session, actor, key, lambda: _post(request, session, actor, chat_id, form))
 
 
 @dataclass

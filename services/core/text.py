@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -43,6 +44,36 @@ def fold(text: str) -> str:
     """The same for every spelling that people take for the same: `Müsli`, ` MÜSLI`, `müsli`, with or without what
     cannot be seen. Unicode's NFKC_Casefold, and one space for many."""
     return " ".join(_IGNORABLE.sub("", unicodedata.normalize("NFKC", text)).casefold().split())
+
+
+def find_folded(text: str, q: str) -> list[tuple[int, int]]:
+    """Where a text has what is the same as `q` by `fold`: from where until where, none in another."""
+    wanted = fold(q)
+    if not wanted:
+        return []
+    plain: list[str] = []
+    places: list[tuple[int, int]] = []
+    for start, until in _clusters(text):
+        folded = _IGNORABLE.sub("", unicodedata.normalize("NFKC", text[start:until])).casefold()
+        if folded.isspace():
+            folded = " " if plain and plain[-1] != " " else ""
+        plain += folded
+        places += [(start, until)] * len(folded)
+    found: list[tuple[int, int]] = []
+    for match in re.finditer(re.escape(wanted), "".join(plain)):
+        start, until = places[match.start()][0], places[match.end() - 1][1]
+        if not found or start >= found[-1][1]:
+            found.append((start, until))
+    return found
+
+
+def _clusters(text: str) -> Iterator[tuple[int, int]]:
+    """Letters with the marks that stand on them, which only together are one for `fold`."""
+    start = 0
+    for at in range(1, len(text) + 1):
+        if at == len(text) or not unicodedata.combining(text[at]):
+            yield start, at
+            start = at
 
 
 def normal_email(text: str) -> str:

@@ -62,15 +62,28 @@ async def remove_product_picture(session: AsyncSession, actor: Actor, product_id
     await _change_product_picture(session, actor, product_id, action="products:remove_picture", picture_id=None)
 
 
-async def add_lot_photo(session: AsyncSession, actor: Actor, lot_id: UUID, file: StoredFile) -> None:
-    """Raises `Conflict` for one too many."""
+async def add_lot_photo(session: AsyncSession, actor: Actor, lot_id: UUID, file: StoredFile) -> StoredFile:
+    """The photo of the lot: the one before when it is the same, as if its answer got lost and it was sent again.
+
+    Raises `Conflict` for one too many.
+    """
     lot = await _locked_lot(session, actor, lot_id)
+    same = (
+        select(StoredFile)
+        .join(LotPhoto, col(LotPhoto.file_id) == col(StoredFile.id))
+        .where(LotPhoto.lot_id == lot.id, StoredFile.digest == file.digest)
+    )
+    before: StoredFile | None = (await session.scalars(same)).first()
+    if before is not None:
+        await release(session, [file.id])
+        return before
     count = select(sa.func.count()).select_from(LotPhoto).where(LotPhoto.lot_id == lot.id)
     if (await session.scalars(count)).one() >= MAX_LOT_PHOTOS:
         raise Conflict(_("A lot can have {count} photos.").format(count=MAX_LOT_PHOTOS))
     session.add(LotPhoto(lot_id=lot.id, file_id=file.id))
     audit.record(session, "stock:photo", by=actor, subject=lot, after={"file": file.id})
     await session.flush()
+    return file
 
 
 async def remove_lot_photo(session: AsyncSession, actor: Actor, lot_id: UUID, file_id: UUID) -> None:

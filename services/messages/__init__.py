@@ -1,11 +1,12 @@
 """What is said in chats."""
 
 from services.messages.reading import export, find_shared, get_message, in_words, list_messages, search
-from services.messages.text import Link, Named, Part, Text, parts
+from services.messages.text import Found, Link, Named, Part, Text, parts, with_found
 from services.messages.writing import delete, edit, post, react, unreact
 from services.stock_talk import say_booked
 
 __all__ = [
+    "Found",
     "Link",
     "Named",
     "Part",
@@ -23,4 +24,5 @@ __all__ = [
     "say_booked",
     "search",
     "unreact",
+    "with_found",
 ]

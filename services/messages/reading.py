@@ -5,7 +5,7 @@ A page costs the same number of statements however much comes with its messages.
 
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -32,14 +32,14 @@ from models import (
     StoredFile,
     Unit,
 )
-from services import chats, events, names, stock, wording
+from services import chats, events, names, products, stock, wording
 from services.core.errors import InvalidInput, NotFound
 from services.core.i18n import _
 from services.core.numbers import plain
 from services.core.pagination import Page, PageRequest, by_id, decode_cursor, encode_cursor, fetch_page
 from services.core.text import fold
 from services.permissions import Account, Actor
-from services.schemas.files import FileRead
+from services.schemas.files import FileRead, picture
 from services.schemas.names import Person
 from services.schemas.stock import EventGroup, LotRead
 from services.schemas.talk import (
@@ -131,9 +131,13 @@ async def find_shared(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID
 
 def in_words(message: MessageRead) -> MessageRead:
     """The same, with what the system says in the language of the moment."""
-    if message.booking is None:
-        return message
-    return message.model_copy(update={"content": wording.booked_together(message.booking)})
+    changes: dict[str, Any] = {}
+    if message.booking:
+        changes["content"] = wording.booked_together(message.booking)
+    if message.reply_to and message.reply_to.booking:
+        said = wording.excerpt(wording.booked_together(message.reply_to.booking))
+        changes["reply_to"] = message.reply_to.model_copy(update={"content": said})
+    return message.model_copy(update=changes) if changes else message
 
 
 async def export(account: Account) -> AsyncIterator[str]:
@@ -245,10 +249,10 @@ async def _read(session: AsyncSession, rows: Rows, *, are_plain: bool = False) -
     named = {} if are_plain else await _find_named(session, ids)
     reactions = {} if are_plain else await _find_reactions(session, ids)
     attachments = {} if are_plain else await _find_attachments(session, ids)
-    products = await _find_products(session, {message.product_id for message in messages if message.product_id})
+    linked = await _find_products(session, {message.product_id for message in messages if message.product_id})
     lot_ids = {message.lot_id for message in messages if message.lot_id}
     lots = await stock.find_shared(session, lot_ids) if lot_ids else {}
-    event_ids = {message.event_id for message in messages if message.event_id}
+    event_ids = {message.event_id for row in rows for message in row[:2] if message and message.event_id}
     bookings = await events.find_together(session, event_ids) if event_ids else {}
     people = await names.find_people(
         session,
@@ -272,8 +276,8 @@ async def _read(session: AsyncSession, rows: Rows, *, are_plain: bool = False) -
                 created_at=message.created_at,
                 edited_at=message.edited_at,
                 deleted_at=message.deleted_at,
-                reply_to=_replied_to(answered, people) if answered else None,
-                product=products.get(message.product_id) if message.product_id else None,
+                reply_to=_replied_to(answered, people, bookings) if answered else None,
+                product=linked.get(message.product_id) if message.product_id else None,
                 lot=_lot(lot.seen_by(time_zone=time_zone, soon_days=soon_days)) if lot else None,
                 mentions=[people[user_id] for user_id in named.get(message.id, ()) if user_id in people],
                 reactions=reactions.get(message.id, []),
@@ -335,6 +339,7 @@ async def _find_products(session: AsyncSession, ids: Collection[UUID]) -> dict[U
             col(Product.id),
             col(Product.name),
             sa.func.coalesce(col(Category.icon), ""),
+            products.PICTURE,
             in_stock,
             col(Unit.code),
             col(Unit.name),
@@ -350,6 +355,7 @@ async def _find_products(session: AsyncSession, ids: Collection[UUID]) -> dict[U
             id=product_id,
             name=name,
             icon=icon,
+            picture=picture(picture_id),
             quantity=plain(Decimal(int(millionths)).scaleb(-6)),
             unit=unit,
             unit_name=unit_name,
@@ -357,7 +363,7 @@ async def _find_products(session: AsyncSession, ids: Collection[UUID]) -> dict[U
             is_used_up=not millionths,
             is_archived=archived_at is not None,
         )
-        for product_id, name, icon, millionths, unit, unit_name, unit_plural, archived_at in rows
+        for product_id, name, icon, picture_id, millionths, unit, unit_name, unit_plural, archived_at in rows
     }
 
 
@@ -367,6 +373,7 @@ def _lot(lot: LotRead) -> MessageLot:
         product_id=lot.product.id,
         name=lot.product.name,
         icon=lot.product.icon,
+        picture=lot.product.picture,
         location=lot.location.name,
         quantity=lot.quantity,
         unit=lot.product.unit,
@@ -387,17 +394,19 @@ def _event(booking: EventGroup) -> MessageEvent:
     )
 
 
-def _replied_to(message: Message, people: dict[UUID, Person]) -> RepliedTo:
+def _replied_to(message: Message, people: Mapping[UUID, Person], bookings: Mapping[UUID, EventGroup]) -> RepliedTo:
     return RepliedTo(
         id=message.id,
         seq=message.seq,
+        kind=message.kind,
         author=_person(people, message.author_id),
         content=wording.excerpt(message.content),
         deleted_at=message.deleted_at,
+        booking=bookings.get(message.event_id) if message.event_id else None,
     )
 
 
-def _person(people: dict[UUID, Person], user_id: UUID | None) -> Person | None:
+def _person(people: Mapping[UUID, Person], user_id: UUID | None) -> Person | None:
     return people.get(user_id) if user_id else None
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from linkify_it import LinkifyIt
 
+from services.core.text import find_folded
 from services.schemas.names import Person
 from services.schemas.talk import MessageRead
 
@@ -35,7 +36,16 @@ class Named(NamedTuple):
     kind: str = "mention"
 
 
-Part = Text | Link | Named
+class Found(NamedTuple):
+    """What somebody searched for."""
+
+    text: str
+    kind: str = "found"
+
+
+Part = Text | Link | Named | Found
+# How much of a message stands before what was found in it.
+BEFORE = 60
 
 
 def parts(message: MessageRead) -> list[Part]:
@@ -55,6 +65,27 @@ def split(content: str, people: Sequence[Person]) -> list[Part]:
             found.append(Link(content[link.index : link.last_index], link.url))
             end = link.last_index
     return [*found, *_with_names(content[end:], people)]
+
+
+def with_found(content: str, q: str) -> list[Part]:
+    """A message with what was searched for in it; its beginning is left out where that is far away."""
+    places = find_folded(content, q)
+    end = _beginning(content, places[0][0]) if places else 0
+    found: list[Part] = [Text("… ")] if end else []
+    for start, until in places:
+        if start > end:
+            found.append(Text(content[end:start]))
+        found.append(Found(content[start:until]))
+        end = until
+    return [*found, Text(content[end:])] if end < len(content) else found
+
+
+def _beginning(content: str, at: int) -> int:
+    """Where the word begins that stands a little before."""
+    if at <= 2 * BEFORE:
+        return 0
+    word = re.search(r"\s\S", content[at - BEFORE : at])
+    return at - BEFORE + word.start() + 1 if word else at
 
 
 def find_named(content: str, people: Sequence[Person]) -> list[Person]:

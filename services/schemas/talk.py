@@ -7,7 +7,7 @@ from pydantic import Field
 
 from models import DateKind, ExpiryReason, MessageKind
 from services.dates import Urgency
-from services.schemas.files import FileRead
+from services.schemas.files import FileRead, PictureRead
 from services.schemas.names import Person
 from services.schemas.stock import EventGroup
 from services.schemas.types import MessageText, Name, Read, Schema
@@ -44,9 +44,12 @@ class RepliedTo(Read):
 
     id: UUID
     seq: int
+    kind: MessageKind
     author: Person | None
     content: str = Field(description="Its beginning, in one line.")
     deleted_at: datetime | None
+    # As of a message.
+    booking: EventGroup | None = Field(default=None, exclude=True)
 
 
 class MessageProduct(Read):
@@ -55,6 +58,7 @@ class MessageProduct(Read):
     id: UUID
     name: str
     icon: str
+    picture: PictureRead | None
     quantity: str = Field(description="In stock, of all its lots.", examples=["2", "0.5"])
     unit: str
     unit_name: str
@@ -70,6 +74,7 @@ class MessageLot(Read):
     product_id: UUID
     name: str
     icon: str
+    picture: PictureRead | None
     location: str
     quantity: str = Field(examples=["2", "0.5"])
     unit: str

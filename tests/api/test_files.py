@@ -448,6 +448,8 @@ async def test_products_have_pictures_and_lots_photos(
     assert shown.json()["id"] == str(lot.product.id)
     photo = await send(client, samples.picture(), to=photos)
     assert photo.status_code == 201, photo.text
+    again = await send(client, samples.picture(), to=photos)
+    assert (again.status_code, again.json()["id"]) == (201, photo.json()["id"])
     assert (await visitor.get(photo.json()["url"])).status_code == 200
     assert (await client.get(photos.removesuffix("/photos"))).json()["photos"] == [photo.json()]
     picture = (await client.get(product)).json()["picture"]

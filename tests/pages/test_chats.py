@@ -7,13 +7,14 @@ import pytest
 import pytest_asyncio
 from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import select
 
 from db import run_before_commit
-from models import Membership, Role
-from services import chats, messages
+from models import FilePurpose, Membership, Role, StoredFile
+from services import chats, files, messages
 from services.core.pagination import PageRequest
 from services.permissions import Actor
-from services.schemas.chats import ChatCreate, ChatRead
+from services.schemas.chats import ChatCreate, ChatRead, ChatUpdate
 from services.schemas.talk import MessageCreate, MessageFilters, MessageRead
 from tests.conftest import HOUSEHOLD, NEXT_DOOR, NOWHERE, ClientOf
 from tests.factories import make_file, make_lot, make_product
@@ -250,6 +251,7 @@ async def test_a_search_finds_the_place_where_it_was_said(
     page = await browser.get("/chats/search", params={"q": "100%"})
     (link,) = [a for a in html.read(page.text).all("a") if "around" in a.attrs.get("href", "")]
     assert "rye bread" in link.text
+    assert [mark.text for mark in link.all("mark")] == ["100%"]
     found = await browser.get(link.attrs["href"])
     assert f"message-{wanted.id}" in found.text
     assert "To the newest" in found.text
@@ -367,9 +369,40 @@ async def test_a_reply_says_what_it_answers(
     assert "Who ate the yoghurt?" in quote.text
 
 
+async def test_what_the_house_says_is_answered_like_the_rest(
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, bob: Actor
+) -> None:
+    chat = await chats.create_chat(session, alice, ChatCreate(title="Kitchen", tells_stock=True))
+    await make_lot(session, bob, product="Yoghurt", quantity="1.5")
+    await run_before_commit(session)
+    await session.commit()
+    browser = browser_of(alice)
+    (told,) = lines_of(await browser.get(f"/chats/{chat.id}"))
+    at = f"/chats/{chat.id}/messages/{told.attrs['data-id']}"
+    assert told.one("a", **{"class": "dots"}).attrs["href"] == f"{at}/actions"
+    sheet = await browser.get(f"{at}/actions", headers={"HX-Request": "true"})
+    assert "/edit" not in sheet.text
+
+    values = await form_at(browser, f"/chats/{chat.id}?reply={told.attrs['data-id']}", f"/chats/{chat.id}/messages")
+    await send(browser, chat, content="Thank you", reply_to_id=values["reply_to_id"])
+    await browser.post(f"{at}/react", data={"emoji": "👍"})
+
+    told, answer = lines_of(await browser.get(f"/chats/{chat.id}"))
+    quote = answer.one("a", **{"class": "quote"}).text
+    assert "Larder" in quote
+    assert "Bob: " in quote
+    assert "1.5" in quote
+    assert "former member" not in quote
+    assert "👍" in told.one("form", **{"class": "reactions"}).text
+
+
 async def test_one_talks_about_a_lot_or_a_product(browser_of: ClientOf, session: AsyncSession, alice: Actor) -> None:
     lot = await make_lot(session, alice, product="Milk", quantity=2)
     product = await make_product(session, alice, name="Jam <b>")
+    picture = make_file(alice, purpose=FilePurpose.PRODUCT)
+    session.add(picture)
+    await session.flush()
+    await files.set_product_picture(session, alice, product.id, picture)
     await session.commit()
     browser = browser_of(alice)
     abouts = {f"/stock/lots/{lot.id}": f"lot={lot.id}", f"/products/{product.id}": f"product={product.id}"}
@@ -388,7 +421,10 @@ async def test_one_talks_about_a_lot_or_a_product(browser_of: ClientOf, session:
     (card,) = html.read(page.text).all("a", href=f"/stock/lots/{lot.id}")
     assert "Milk" in card.text
     assert "2 pieces" in card.text
-    assert "Jam <b>" in html.read(page.text).one("a", href=f"/products/{product.id}").text
+    assert not card.all("img")
+    card = html.read(page.text).one("a", href=f"/products/{product.id}")
+    assert "Jam <b>" in card.text
+    assert f"/files/{picture.id}/small" in card.one("img").attrs["src"]
     await talk_of(session, alice, "Another")
     await session.commit()
     choosing = await browser.get(f"/chats/about?lot={lot.id}")
@@ -528,6 +564,32 @@ async def test_what_is_gone_by_the_time_takes_no_words_along(
     assert values["content"] == "Bring milk"
     assert field not in values
     assert errors[""]
+
+
+async def test_too_many_files_take_no_words_along(
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, chat: ChatRead
+) -> None:
+    sent = [("file", (f"{n}.txt", b"a list", "text/plain")) for n in range(11)]
+
+    answer = await browser_of(alice).post(f"/chats/{chat.id}/messages", files=[*sent, ("content", (None, "Our lists"))])
+
+    errors, values = refused(answer, f"/chats/{chat.id}/messages")
+    assert "10 files" in errors[""]
+    assert values["content"] == "Our lists"
+    assert (await session.scalars(select(StoredFile))).all() == []
+
+
+async def test_what_was_written_into_a_chat_that_was_archived_meanwhile_can_be_copied(
+    browser_of: ClientOf, session: AsyncSession, alice: Actor, chat: ChatRead
+) -> None:
+    await chats.edit_chat(session, alice, chat.id, ChatUpdate(is_archived=True))
+    await session.commit()
+
+    answer = await send(browser_of(alice), chat, content="Bring <milk>")
+
+    assert answer.status_code == 422
+    assert html.read(answer.text).one("textarea", readonly="").text == "Bring <milk>"
+    assert await said_in(session, alice, chat) == []
 
 
 @pytest.mark.parametrize("query", [f"around={NOWHERE}", "around=x", f"reply={NOWHERE}", f"lot={NOWHERE}", "after=x"])

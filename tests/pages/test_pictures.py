@@ -350,6 +350,25 @@ async def test_only_a_body_with_a_file_may_be_large(browser_of: ClientOf, alice:
 # Lots
 
 
+DIFFERENT = [samples.picture(width) for width in range(40, 62, 2)]
+
+
+@BOTH_WAYS
+async def test_a_photo_that_is_sent_again_is_there_once(
+    browser_of: ClientOf, session: AsyncSession, bob: Actor, lot: LotRead, htmx: bool
+) -> None:
+    """As after an answer that got lost."""
+    browser = browser_of(bob, htmx=htmx)
+    page = f"/stock/lots/{lot.id}"
+
+    for _time in range(2):
+        assert_taken(await send(browser, f"{page}/photos"), htmx, to=page)
+
+    shown = html.read((await browser.get(page, headers={"HX-Request": ""})).text)
+    assert len(shown.one("ul", **{"class": "photos"}).all("img")) == 1
+    assert sorted(await states(session)) == [FileState.READY, FileState.RELEASED]
+
+
 @BOTH_WAYS
 async def test_a_lot_has_several_photos(
     browser_of: ClientOf, session: AsyncSession, bob: Actor, lot: LotRead, htmx: bool
@@ -378,8 +397,7 @@ async def test_one_photo_too_many_is_refused_and_leaves_nothing(
 ) -> None:
     browser = browser_of(bob, htmx=htmx)
     to = f"/stock/lots/{lot.id}/photos"
-    for _number in range(10):
-        await send(browser, to)
+    await send_several(browser, to, DIFFERENT[:10])
 
     assert "10 photos" in assert_refused(await send(browser, to), htmx, status=409, action=to)
     assert (await states(session)).count(FileState.READY) == 10
@@ -392,7 +410,7 @@ async def test_several_photos_come_in_one_form(
     browser = browser_of(bob, htmx=htmx)
     page = f"/stock/lots/{lot.id}"
 
-    assert_taken(await send_several(browser, f"{page}/photos", [samples.picture()] * 3), htmx, to=page)
+    assert_taken(await send_several(browser, f"{page}/photos", DIFFERENT[:3]), htmx, to=page)
 
     (form,) = html.read((await browser.get(page, headers={"HX-Request": ""})).text).all(
         "form", method="post", action=f"{page}/photos"
@@ -425,11 +443,11 @@ async def test_as_many_of_several_stay_as_there_is_room_for(
 ) -> None:
     browser = browser_of(bob, htmx=htmx)
     to = f"/stock/lots/{lot.id}/photos"
-    await send_several(browser, to, [samples.picture()] * 8)
+    await send_several(browser, to, DIFFERENT[:8])
 
-    answer = await send_several(browser, to, [samples.picture()] * 3)
+    answer = await send_several(browser, to, DIFFERENT[8:11])
     assert assert_refused(answer, htmx, status=409, action=to) == "2.jpg: A lot can have 10 photos."
-    answer = await send_several(browser, to, [samples.picture()] * 11)
+    answer = await send_several(browser, to, DIFFERENT[:11])
     assert "10 files" in assert_refused(answer, htmx, status=422, action=to)
     assert (await states(session)).count(FileState.READY) == 10
 

@@ -54,6 +54,37 @@ def test_spellings_that_people_take_for_the_same_fold_together(spelling: str, ot
     assert text.fold(spelling) == text.fold(other)
 
 
+@pytest.mark.parametrize(
+    ("content", "q", "found"),
+    [
+        ("Rye bread, RYE", "rye", ["Rye", "RYE"]),
+        ("Die Straße", "STRASSE", ["Straße"]),
+        ("Ein Müsli", "müsli", ["Müsli"]),
+        ("bring\n  milk", "bring milk", ["bring\n  milk"]),
+        ("ﬁgs", "i", ["ﬁ"]),
+        ("br­ead", "bread", ["br­ead"]),
+        ("100 % sure", "%", ["%"]),
+        ("aaa", "aa", ["aa"]),
+        ("nothing", "x", []),
+        ("nothing", " ", []),
+        ("", "x", []),
+    ],
+)
+def test_what_was_searched_for_is_found_as_it_was_written(content: str, q: str, found: list[str]) -> None:
+    places = text.find_folded(content, q)
+
+    assert [content[start:until] for start, until in places] == found
+
+
+@given(content=st.text(), q=st.text(max_size=3))
+def test_whatever_is_searched_for_is_found_where_it_is(content: str, q: str) -> None:
+    places = text.find_folded(content, q)
+
+    for start, until in places:
+        assert text.fold(q) in text.fold(content[start:until])
+    assert places == sorted(places)
+
+
 @pytest.mark.parametrize("bad", ["a\x00b", "a\nb", "a\x1bb", "\ud800", "a\u202eb", "\x7f", "\u0378"])
 def test_characters_that_nobody_types_are_refused(bad: str) -> None:
     with pytest.raises(ValidationError):

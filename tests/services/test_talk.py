@@ -842,3 +842,18 @@ async def test_what_the_system_said_can_be_deleted_too(session: AsyncSession, al
 
     (deleted,) = (await read(session, alice)).items
     assert (deleted.content, deleted.lot, deleted.event, deleted.deleted_at) == ("", None, None, NOW)
+
+
+def test_what_was_found_far_into_a_long_message_is_among_what_is_shown() -> None:
+    long = "word " * 100 + "the yoghurt is gone"
+
+    parts = messages.with_found(long, "YOGHURT")
+
+    assert parts[0].text == "… "
+    assert messages.Found("yoghurt") in parts
+    shown = "".join(part.text for part in parts)
+    assert shown.startswith("… word ")
+    assert shown.endswith("the yoghurt is gone")
+    assert len(shown) < 100
+    assert messages.with_found("x" * 300 + "yes", "yes") == [messages.Text("… "), messages.Found("yes")]
+    assert messages.with_found("Bring milk", "milk") == [messages.Text("Bring "), messages.Found("milk")]
