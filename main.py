@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from functools import cache
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -110,6 +111,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
+@cache
 def _version() -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return str(project["version"])

@@ -1,7 +1,7 @@
 """SQLAdmin in our own frame. It lists, shows and exports; what is written goes through our forms and transactions."""
 
 from collections.abc import Awaitable, Callable
-from types import MethodType
+from functools import cache
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
@@ -45,6 +45,18 @@ class Templates(Jinja2Templates):
         return response
 
 
+@cache
+def _templates() -> Templates:
+    templates = Templates("templates")
+    ours = rendering.environment()
+    templates.env.loader = ours.loader
+    templates.env.trim_blocks = templates.env.lstrip_blocks = True
+    templates.env.add_extension("jinja2.ext.i18n")
+    templates.env.globals.update(ours.globals, get_object_identifier=get_object_identifier, min=min)
+    templates.env.install_gettext_callables(i18n.gettext, i18n.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    return templates
+
+
 class Panel(Admin):
     def __init__(self, app: FastAPI, **options: Any) -> None:
         super().__init__(app, **options)
@@ -66,17 +78,11 @@ class Panel(Admin):
         mount.app = self.admin.router
 
     def init_templating_engine(self) -> Templates:
-        templates = Templates(self.templates_dir)
-        ours = rendering.environment()
-        templates.env.loader = ours.loader
-        templates.env.trim_blocks = templates.env.lstrip_blocks = True
-        templates.env.add_extension("jinja2.ext.i18n")
-        templates.env.globals.update(ours.globals, get_object_identifier=get_object_identifier, min=min)
-        templates.env.install_gettext_callables(i18n.gettext, i18n.ngettext, newstyle=True)  # type: ignore[attr-defined]
-        return templates
+        return _templates()
 
-    def _handle_action_decorated_func(self, func: MethodType, view: type[BaseView], view_instance: BaseView) -> None:
-        """Actions are posted to `act`; they have no routes of their own."""
+    @staticmethod
+    def _find_decorated_funcs(view: type[BaseView], view_instance: BaseView, handle_fn: Callable[..., None]) -> None:
+        """Actions are posted to `act`; they have no routes of their own. Looking for some takes most of a start."""
 
     @login_required
     async def index(self, request: Request) -> Response:
