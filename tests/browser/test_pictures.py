@@ -352,7 +352,9 @@ def test_several_photos_go_one_after_the_other(lot_page: Callable[..., Page], si
     names = ["front.jpg", "back.jpg", "label with quite a long name indeed.jpg"]
 
     with holding(page, "**/photos") as held:
-        page.get_by_label("Choose photos").set_input_files([file(samples.picture(), name) for name in names])
+        page.get_by_label("Choose photos").set_input_files(
+            [file(samples.picture(60 + n), name) for n, name in enumerate(names)]
+        )
 
     expect(page.locator(".queue > li")).to_have_count(3)
     expect(page.locator("[data-status]")).to_have_text("Sending the picture… front.jpg")
@@ -375,7 +377,7 @@ def test_what_is_wrong_with_one_of_several_is_said_at_it(lot_page: Callable[...,
     page = lot_page()
 
     page.get_by_label("Choose photos").set_input_files(
-        [file(b"a list", "list.jpg"), file(samples.picture(), "milk.jpg"), file(samples.picture(), "label.jpg")]
+        [file(b"a list", "list.jpg"), file(samples.picture(), "milk.jpg"), file(samples.picture(80), "label.jpg")]
     )
 
     expect(page.locator(".photos img")).to_have_count(2)
@@ -395,7 +397,7 @@ def test_one_of_several_is_called_off_and_one_is_tried_again(lot_page: Callable[
     expect(line_of(page, "milk.jpg").locator(".error")).to_have_text("No connection. The picture was not sent.")
 
     with holding(page, "**/photos"):
-        give(page.locator("#photos"), "drop", samples.picture(), "wrong.jpg")
+        give(page.locator("#photos"), "drop", samples.picture(80), "wrong.jpg")
     expect(page.locator("[data-status]")).to_have_text("Sending the picture… wrong.jpg")
     line_of(page, "milk.jpg").get_by_role("button", name="Try again").click()
     expect(line_of(page, "milk.jpg").get_by_role("button", name="Leave it out")).to_be_focused()
@@ -409,7 +411,7 @@ def test_of_more_than_fit_the_first_go(lot_page: Callable[..., Page]) -> None:
     page = lot_page()
     page.locator("[data-upload]").evaluate("(form) => { form.dataset.room = 2; }")
 
-    page.get_by_label("Choose photos").set_input_files([file(samples.picture(), f"{n}.jpg") for n in range(3)])
+    page.get_by_label("Choose photos").set_input_files([file(samples.picture(60 + n), f"{n}.jpg") for n in range(3)])
 
     expect(page.locator("[data-error]")).to_contain_text("They are too many")
     expect(page.locator(".photos img")).to_have_count(2)
@@ -420,7 +422,9 @@ def test_a_photo_is_removed_while_others_are_on_their_way(lot_page: Callable[...
     page.get_by_label("Choose photos").set_input_files([file(samples.picture())])
     expect(page.locator(".photos img")).to_have_count(1)
     with holding(page, "**/photos") as held:
-        page.get_by_label("Choose photos").set_input_files([file(samples.picture(), f"{n}.jpg") for n in range(2)])
+        page.get_by_label("Choose photos").set_input_files(
+            [file(samples.picture(60 + n), f"{n}.jpg") for n in range(2)]
+        )
     expect(page.locator(".queue > li")).to_have_count(2)
 
     page.once("dialog", lambda dialog: dialog.accept())
@@ -439,16 +443,17 @@ def test_several_photos_go_without_any_script(
 ) -> None:
     problems.expect("status of 415", "answered 415")
     page = lot_page(size, java_script_enabled=False)
-    good, bad = file(samples.picture(), "milk.jpg"), file(b"a list", "list.jpg")
+    good, other, bad = file(samples.picture()), file(samples.picture(80)), file(b"a list", "list.jpg")
 
-    page.get_by_label("Choose photos").set_input_files([good, bad, good])
+    page.get_by_label("Choose photos").set_input_files([good, bad, other])
     page.get_by_role("button", name="Send them").click()
     expect(page.locator("[data-error]")).to_contain_text("list.jpg: Send a picture")
     expect(page.locator(".photos img")).to_have_count(2)
-    page.get_by_label("Choose photos").set_input_files([good, good])
+    # One that is there already is not there twice.
+    page.get_by_label("Choose photos").set_input_files([other, file(samples.picture(100))])
     page.get_by_role("button", name="Send them").click()
 
-    expect(page.locator(".photos img")).to_have_count(4)
+    expect(page.locator(".photos img")).to_have_count(3)
 
 
 # Together with a new product
