@@ -152,13 +152,14 @@ def start_django(stage: Stage, database: Database) -> Server:
 
 
 def app_environment(database: Database, port: int = 8000) -> dict[str, str]:
-    """An operator's: production, and nothing else than what must be set."""
+    """An operator's: production, and nothing else than what must be set. All sign in with one account."""
     return {
         "LARDER_ENVIRONMENT": "production",
         "LARDER_SECRET_KEY": secrets.token_urlsafe(48),
         "LARDER_BASE_URL": f"http://127.0.0.1:{port}",
         "LARDER_DATABASE_URL": database.url,
         "LARDER_POOL_SIZE": str(POOL_SIZE),
+        "LARDER_GUARD_SIGN_INS": "1000",
     }
 
 

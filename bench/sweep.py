@@ -24,51 +24,58 @@ MEMBERS_EACH = 2
 GOAL_SECONDS = 60
 TICKS = os.sysconf("SC_CLK_TCK")
 
-# Ids are made from numbers, so that rows find each other without asking. Dates go from four days ago to 25 days ahead.
-FILL = [
-    f"""
-    INSERT INTO household (id, name, time_zone, currency, locale, soon_days, next_sweep_at, created_at)
-    SELECT md5('household' || n)::uuid, 'Elm Street ' || n,
-        (ARRAY['Europe/Berlin', 'America/New_York', 'Asia/Kathmandu', 'Australia/Sydney'])[1 + n % 4], 'EUR', 'en', 5,
-        now() - interval '1 hour', now()
-    FROM generate_series(1, {HOUSEHOLDS}) AS n
-    """,
-    f"""
-    INSERT INTO "user" (id, email, hashed_password, is_active, is_superuser, is_verified, name, theme, created_at)
-    SELECT md5('user' || n)::uuid, n || '@bench.example', '', true, false, true, 'Robin ' || n, 'system', now()
-    FROM generate_series(1, {HOUSEHOLDS * MEMBERS_EACH}) AS n
-    """,
-    f"""
-    INSERT INTO membership (id, household_id, user_id, role, joined_at)
-    SELECT gen_random_uuid(), md5('household' || 1 + n % {HOUSEHOLDS})::uuid, md5('user' || n)::uuid, 'member', now()
-    FROM generate_series(1, {HOUSEHOLDS * MEMBERS_EACH}) AS n
-    """,
-    f"""
-    INSERT INTO location (id, household_id, name, name_key, kind, position)
-    SELECT md5('location' || n)::uuid, md5('household' || n)::uuid, 'Fridge', 'fridge', 'fridge', 0
-    FROM generate_series(1, {HOUSEHOLDS}) AS n
-    """,
-    f"""
-    INSERT INTO product (id, household_id, name, name_key, unit_id, category_id, min_quantity, note,
-        created_at, version)
-    SELECT md5('product' || n)::uuid, md5('household' || 1 + n % {HOUSEHOLDS})::uuid, 'Food ' || n, 'food ' || n,
-        (SELECT id FROM unit WHERE code = 'piece' AND household_id IS NULL), category.id,
-        CASE WHEN n % 9 = 0 THEN 3000000 END, '', now(), 1
-    FROM generate_series(1, {HOUSEHOLDS * PRODUCTS_EACH}) AS n
-    JOIN (SELECT id, row_number() OVER (ORDER BY id) AS number, count(*) OVER () AS count FROM category) AS category
-        ON category.number = 1 + n % category.count
-    """,
-    f"""
-    INSERT INTO lot (id, household_id, product_id, location_id, quantity, date_kind, expires_on, expiry_reason,
-        purchased_on, purchased_quantity, store, lot_code, note, version, created_at)
-    SELECT gen_random_uuid(), household_id, id, md5('location' || 1 + n % {HOUSEHOLDS})::uuid, 1000000,
-        CASE WHEN lot % 2 = 0 THEN 'use_by' ELSE 'best_before' END, current_date - 4 + (n * 7 + lot * 13) % 30,
-        'printed', current_date - 7, 1000000, '', '', '', 1, now()
-    FROM generate_series(1, {HOUSEHOLDS * PRODUCTS_EACH}) AS n
-    JOIN product ON product.id = md5('product' || n)::uuid
-    CROSS JOIN generate_series(1, {LOTS_EACH // PRODUCTS_EACH}) AS lot
-    """,
-]
+
+def furnishings(households: int) -> list[str]:
+    """Ids are made from numbers, so that rows find each other without asking. Dates go from four days ago to 25 days
+    ahead."""
+    members, products = households * MEMBERS_EACH, households * PRODUCTS_EACH
+    return [
+        f"""
+        INSERT INTO household (id, name, time_zone, currency, locale, soon_days, next_sweep_at, created_at)
+        SELECT md5('household' || n)::uuid, 'Elm Street ' || n,
+            (ARRAY['Europe/Berlin', 'America/New_York', 'Asia/Kathmandu', 'Australia/Sydney'])[1 + n % 4], 'EUR', 'en',
+            5, now() - interval '1 hour', now()
+        FROM generate_series(1, {households}) AS n
+        """,
+        f"""
+        INSERT INTO "user" (id, email, hashed_password, is_active, is_superuser, is_verified, must_change_password,
+            auth_version, name, theme, created_at)
+        SELECT md5('user' || n)::uuid, n || '@bench.example', '', true, false, true, false,
+            1, 'Robin ' || n, 'system', now()
+        FROM generate_series(1, {members}) AS n
+        """,
+        f"""
+        INSERT INTO membership (id, household_id, user_id, role, joined_at)
+        SELECT gen_random_uuid(), md5('household' || 1 + n % {households})::uuid, md5('user' || n)::uuid, 'member',
+            now()
+        FROM generate_series(1, {members}) AS n
+        """,
+        f"""
+        INSERT INTO location (id, household_id, name, name_key, kind, position)
+        SELECT md5('location' || n)::uuid, md5('household' || n)::uuid, 'Fridge', 'fridge', 'fridge', 0
+        FROM generate_series(1, {households}) AS n
+        """,
+        f"""
+        INSERT INTO product (id, household_id, name, name_key, unit_id, category_id, min_quantity, note,
+            created_at, version)
+        SELECT md5('product' || n)::uuid, md5('household' || 1 + n % {households})::uuid, 'Food ' || n, 'food ' || n,
+            (SELECT id FROM unit WHERE code = 'piece' AND household_id IS NULL), category.id,
+            CASE WHEN n % 9 = 0 THEN 3000000 END, '', now(), 1
+        FROM generate_series(1, {products}) AS n
+        JOIN (SELECT id, row_number() OVER (ORDER BY id) AS number, count(*) OVER () AS count FROM category) AS category
+            ON category.number = 1 + n % category.count
+        """,
+        f"""
+        INSERT INTO lot (id, household_id, product_id, location_id, quantity, date_kind, expires_on, expiry_reason,
+            purchased_on, purchased_quantity, store, lot_code, note, version, created_at)
+        SELECT gen_random_uuid(), household_id, id, md5('location' || 1 + n % {households})::uuid, 1000000,
+            CASE WHEN lot % 2 = 0 THEN 'use_by' ELSE 'best_before' END, current_date - 4 + (n * 7 + lot * 13) % 30,
+            'printed', current_date - 7, 1000000, '', '', '', 1, now()
+        FROM generate_series(1, {products}) AS n
+        JOIN product ON product.id = md5('product' || n)::uuid
+        CROSS JOIN generate_series(1, {LOTS_EACH // PRODUCTS_EACH}) AS lot
+        """,
+    ]
 
 
 def main() -> None:
@@ -113,7 +120,7 @@ async def fill() -> int:
     """Answers the process id of the database server."""
     async with session_scope() as session:
         await session.execute(sa.text("SET LOCAL statement_timeout = 0"))
-        for statement in FILL:
+        for statement in furnishings(HOUSEHOLDS):
             await session.execute(sa.text(statement))
     async with session_scope() as session:
         await session.execute(sa.text("ANALYZE"))
