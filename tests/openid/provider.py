@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -60,11 +61,16 @@ def running_provider(redirect_uri: str, log: Path) -> Iterator[Provider]:
     issuer = f"http://localhost:{port}"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [node, "provider.mjs", str(port), redirect_uri], cwd=FOLDER, stdout=output, stderr=subprocess.STDOUT
+            [node, "provider.mjs", str(port), redirect_uri],
+            cwd=FOLDER,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             wait_for(f"{issuer}/.well-known/openid-configuration", process, log)
             yield Provider(issuer)
         finally:
-            process.terminate()
+            # The wheel's `node` is a script that starts the real one, which would outlive it.
+            os.killpg(process.pid, signal.SIGTERM)
             process.wait(timeout=20)
