@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -69,6 +70,7 @@ def s3_server() -> Iterator[S3Server]:
             process = subprocess.Popen(
                 [program, *_options(folder, port)],
                 cwd=folder,
+                env={**os.environ, "TMPDIR": name},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 preexec_fn=_end_with_the_tests,  # noqa: PLW1509 (it calls the kernel and nothing else)
